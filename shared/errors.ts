@@ -1,0 +1,71 @@
+/**
+ * Errors whose class names the caller's next move. On the wire they are RFC 9457 problem documents with
+ * `code`, `retryable` and, where known, `leader` (http).
+ *
+ *   Invalid         the request is wrong and always will be: change it.
+ *   Forbidden       the caller may not do this.
+ *   Refused         never executed, and repeating it will not help (a stale sequence, an `apply` that threw).
+ *   Unavailable     never executed: try again later, or at `leader`.
+ *   OutcomeUnknown  it may have been executed: ask again with the same session and sequence.
+ *   VersionSkew     the other side speaks another version: upgrade one of them.
+ */
+export type ErrorCode =
+  | "invalid_request"
+  | "invalid_command"
+  | "too_large"
+  | "unknown_machine"
+  | "unknown_query"
+  | "not_found"
+  | "forbidden"
+  | "stale_sequence"
+  | "apply_failed"
+  | "query_failed"
+  | "not_leader"
+  | "unavailable"
+  | "outcome_unknown"
+  | "unknown_session"
+  | "version_skew";
+
+export interface ErrorOptions {
+  /** The address of whoever leads the machine, when the error knows it. */
+  readonly leader?: string | undefined;
+  /** The slot that the command took, when it took one. */
+  readonly slot?: number | undefined;
+  readonly cause?: unknown;
+}
+
+export abstract class TheseusError extends Error {
+  /** Stable, for programs; the message is for people and names the next move. */
+  readonly code: ErrorCode;
+  abstract readonly retryable: boolean;
+  readonly leader: string | undefined;
+  readonly slot: number | undefined;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.leader = options.leader;
+    this.slot = options.slot;
+  }
+}
+
+export class Invalid extends TheseusError {
+  readonly retryable = false;
+}
+export class Forbidden extends TheseusError {
+  readonly retryable = false;
+}
+export class Refused extends TheseusError {
+  readonly retryable = false;
+}
+export class Unavailable extends TheseusError {
+  readonly retryable = true;
+}
+/** Retryable only with the same session and sequence (or idempotency key): otherwise it might happen twice. */
+export class OutcomeUnknown extends TheseusError {
+  readonly retryable = true;
+}
+export class VersionSkew extends TheseusError {
+  readonly retryable = false;
+}

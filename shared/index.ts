@@ -1,0 +1,23 @@
+/** The public face of Theseus: what a user's machine and program import from "theseus". */
+export {
+  type ErrorCode,
+  Forbidden,
+  Invalid,
+  OutcomeUnknown,
+  Refused,
+  TheseusError,
+  Unavailable,
+  VersionSkew,
+} from "./errors.ts";
+export {
+  type CommandOf,
+  defineMachine,
+  type MachineDefinition,
+  type Query,
+  type QueryArgsOf,
+  type QueryNameOf,
+  type QueryResultOf,
+  type ResponseOf,
+  refuse,
+} from "./machine.ts";
+export type { Context, Refusal } from "./protocol/replica.ts";

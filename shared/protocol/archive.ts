@@ -1,0 +1,113 @@
+/**
+ * Archiving (PROTOCOL §5 step 1): copying chosen values from the cells, which are reused, into chunks,
+ * which stay. One task per full acceptor, off the commit path: `put` a chunk, await, `advance` the Head.
+ *
+ * Only applied slots are archived, and a table's Head is raised only from a value that this very table
+ * showed. A table that lags gets what is no longer in memory from a table that has it.
+ */
+import { HEAD, type Head, type Item, type Value, type Verb } from "./acceptor.ts";
+import type { Alarm } from "./invariant.ts";
+import type { Digest } from "./learner.ts";
+import type { RecentLog } from "./log.ts";
+import type { AcceptorId, QuorumSystem } from "./quorum.ts";
+import type { Requests } from "./requests.ts";
+import { type ChunkNumber, firstSlotOf, type Geometry, lastSlotOf, type Slot } from "./slot.ts";
+import { encodeChunk } from "./value.ts";
+
+export interface ArchiveOptions {
+  readonly requests: Requests;
+  readonly quorums: QuorumSystem;
+  readonly geometry: Geometry;
+  readonly digest: Digest;
+  readonly log: RecentLog;
+  readonly applied: () => Slot;
+  readonly lost: (acceptor: AcceptorId) => void;
+  readonly alarm: (alarm: Alarm) => void;
+}
+
+export class Archive {
+  readonly #options: ArchiveOptions;
+  /** The Heads as their own tables last showed them. */
+  readonly #heads = new Map<AcceptorId, Head>();
+  readonly #busy = new Set<AcceptorId>();
+
+  constructor(options: ArchiveOptions) {
+    this.#options = options;
+  }
+
+  /** A Head never decreases (invariant 3), so of two sightings the higher one is newer. */
+  noteHead(of: AcceptorId, head: Head): void {
+    const known = this.#heads.get(of);
+    if (known === undefined || head.covered > known.covered) this.#heads.set(of, head);
+  }
+
+  knowsHead(of: AcceptorId): boolean {
+    return this.#heads.has(of);
+  }
+
+  /** Rule U's second half: the full acceptors whose Head is known to cover `slot` meet every read quorum. */
+  covers(slot: Slot): boolean {
+    const { quorums } = this.#options;
+    const covering = quorums.full.filter((acceptor) => (this.#heads.get(acceptor)?.covered ?? -1) >= slot);
+    return quorums.meetsEveryReadQuorum(new Set(covering));
+  }
+
+  /** Starts what can be started: called whenever something was applied or a Head became known. */
+  work(): void {
+    for (const [acceptor, head] of this.#heads) {
+      const chunk = (head.covered / this.#options.geometry.chunkSlots) as ChunkNumber;
+      const isApplied = lastSlotOf(this.#options.geometry, chunk) <= this.#options.applied();
+      if (isApplied && !this.#busy.has(acceptor)) this.#archive(acceptor, head, chunk);
+    }
+  }
+
+  #archive(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
+    const { geometry, log, digest } = this.#options;
+    const values = log.range(firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk));
+    if (values === undefined) return this.#copy(of, head, chunk);
+    this.#busy.add(of);
+    const text = encodeChunk(chunk, values);
+    this.#put(of, head, chunk, { text, digest: digest(text) });
+  }
+
+  /** Fetches the chunk from a table that covers it; when that fails, the next `work` tries again. */
+  #copy(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
+    const { geometry, digest } = this.#options;
+    const last = lastSlotOf(geometry, chunk);
+    const source = [...this.#heads].find(([, other]) => other.covered >= last)?.[0];
+    if (source === undefined) return;
+    this.#busy.add(of);
+    this.#ask(source, { verb: "read", key: { kind: "chunk", chunk } }, (item) => {
+      if (item?.kind === "content" && digest(item.content.text) === item.content.digest)
+        this.#put(of, head, chunk, item.content);
+      else this.#busy.delete(of);
+    });
+  }
+
+  /** The chunk first, acknowledged; only then the Head that claims it (invariant 4). */
+  #put(of: AcceptorId, head: Head, chunk: ChunkNumber, content: Value): void {
+    this.#ask(of, { verb: "put", key: { kind: "chunk", chunk }, content }, (item, applied) => {
+      if (applied) return this.#advance(of, head, chunk);
+      if (item === undefined) return this.#options.lost(of);
+      this.#options.alarm({ invariant: 6, detail: `chunk ${chunk} of ${of} holds other values` });
+    });
+  }
+
+  #advance(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
+    const covered = lastSlotOf(this.#options.geometry, chunk);
+    this.#ask(of, { verb: "advance", key: HEAD, head: { ...head, covered } }, (item) => {
+      if (item?.kind !== "head") return this.#options.lost(of);
+      this.#busy.delete(of);
+      this.noteHead(of, item);
+      this.work();
+    });
+  }
+
+  /** `item`: what stands there now, or what refused. */
+  #ask(of: AcceptorId, verb: Verb, settle: (item: Item | undefined, applied: boolean) => void): void {
+    this.#options.requests.ask(of, [verb], (_, outcome) => {
+      const applied = outcome.outcome === "applied";
+      settle(applied ? outcome.item : outcome.by, applied);
+    });
+  }
+}

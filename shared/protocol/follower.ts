@@ -1,0 +1,85 @@
+/**
+ * Following from storage: a process that does not lead a machine learns its chosen commands from any one
+ * table's chunks (PROTOCOL §5: chunks are the change stream), never from cells. What is newer than the
+ * last full chunk it hears from the leader.
+ */
+import { HEAD, type Outcome } from "./acceptor.ts";
+import type { Configuration } from "./configuration.ts";
+import { type Digest, Learner } from "./learner.ts";
+import type { RecentLog } from "./log.ts";
+import { type AcceptorId, QuorumSystem } from "./quorum.ts";
+import { type Ask, type RequestId, Requests, type Retry } from "./requests.ts";
+import type { Geometry, Slot } from "./slot.ts";
+
+export type FollowerInput =
+  | { readonly input: "catchUp" }
+  | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
+  | { readonly input: "resend"; readonly request: RequestId };
+
+export type FollowerEffect =
+  | Ask
+  | Retry
+  | { readonly effect: "execute"; readonly slot: Slot; readonly text: string }
+  /** All that one table covers is executed. */
+  | { readonly effect: "caughtUp" }
+  /** No table could be learned from. */
+  | { readonly effect: "cannotCatchUp" };
+
+export interface FollowerOptions {
+  readonly configuration: Configuration;
+  readonly geometry: Geometry;
+  readonly digest: Digest;
+  /** The recent log of the replica that executes; its last slot is the one applied. */
+  readonly log: RecentLog;
+}
+
+export class Follower {
+  readonly #requests: Requests;
+  readonly #learner: Learner;
+  readonly #log: RecentLog;
+  /** Tables not tried yet. */
+  readonly #sources: AcceptorId[];
+  #effects: FollowerEffect[] = [];
+
+  constructor(options: FollowerOptions) {
+    this.#log = options.log;
+    this.#sources = [...new QuorumSystem(options.configuration.quorums).full];
+    this.#requests = new Requests((effect) => this.#effects.push(effect));
+    this.#learner = new Learner({
+      requests: this.#requests,
+      geometry: options.geometry,
+      digest: options.digest,
+      applied: () => this.#log.last,
+      learned: (slot, text) => this.#execute(slot, text),
+    });
+  }
+
+  step(input: FollowerInput): readonly FollowerEffect[] {
+    this.#effects = [];
+    if (input.input === "catchUp") this.#catchUp();
+    else if (input.input === "outcome") this.#requests.outcome(input.request, input.outcomes);
+    else this.#requests.resend(input.request);
+    return this.#effects;
+  }
+
+  #catchUp(): void {
+    const source = this.#sources.shift();
+    if (source === undefined) {
+      this.#effects.push({ effect: "cannotCatchUp" });
+      return;
+    }
+    this.#requests.ask(source, [{ verb: "read", key: HEAD }], (_, outcome) => {
+      const head = outcome.outcome === "applied" ? outcome.item : undefined;
+      if (head?.kind !== "head") return this.#catchUp();
+      this.#learner.learn(source, head.covered, (damage) => {
+        if (damage === undefined) this.#effects.push({ effect: "caughtUp" });
+        else this.#catchUp();
+      });
+    });
+  }
+
+  #execute(slot: Slot, text: string): void {
+    this.#log.append(slot, text);
+    this.#effects.push({ effect: "execute", slot, text });
+  }
+}

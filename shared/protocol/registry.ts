@@ -1,0 +1,125 @@
+/**
+ * The registry: the talk's trusted central registration and (re)configuration service, as one more
+ * machine of the same core (PROTOCOL §9). It starts machines and finds them, and knows every server.
+ *
+ * Its commands are all idempotent, so a caller whose outcome is unknown simply says the same again.
+ */
+import type { ConfigurationNumber, ProcessId } from "./ballot.ts";
+import type { Configuration, MachineId } from "./configuration.ts";
+import { ACCEPTORS_MAX, type AcceptorId, majority } from "./quorum.ts";
+import { Refusal } from "./replica.ts";
+
+/** A table, and where it is. Its incarnation tells it from any other table that ever had its name (§11). */
+export interface AcceptorServer {
+  readonly id: AcceptorId;
+  readonly kind: string;
+  readonly location: string;
+  readonly incarnation: string;
+}
+
+export interface LeaderServer {
+  readonly id: string;
+  readonly process: ProcessId;
+  readonly address: string;
+}
+
+export type RegistryCommand =
+  /** The first one makes configuration 1; later ones get the same answer. */
+  | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors: number }
+  | { readonly type: "registerAcceptor"; readonly acceptor: AcceptorServer }
+  | { readonly type: "registerLeader"; readonly leader: LeaderServer }
+  /** The configuration is founded: activate it, if the active one is still its predecessor. */
+  | { readonly type: "complete"; readonly machine: MachineId; readonly configuration: ConfigurationNumber };
+
+interface MachineRecord {
+  active: number;
+  history: number[];
+  configurations: Record<number, Configuration>;
+}
+
+/** Plain data, as every machine's state. */
+export interface RegistryState {
+  machines: Map<MachineId, MachineRecord>;
+  acceptors: Map<AcceptorId, AcceptorServer>;
+  leaders: Map<string, LeaderServer>;
+}
+
+/** Where a machine is: its configuration, whether it is active yet, and its acceptors' places. */
+export interface Location {
+  readonly configuration: Configuration;
+  readonly active: boolean;
+  readonly acceptors: readonly AcceptorServer[];
+}
+
+export function initialRegistry(): RegistryState {
+  return { machines: new Map(), acceptors: new Map(), leaders: new Map() };
+}
+
+export function applyRegistry(state: RegistryState, command: RegistryCommand): unknown {
+  switch (command.type) {
+    case "registerMachine":
+      return registerMachine(state, command.machine, command.acceptors);
+    case "registerAcceptor":
+      return registerAcceptor(state, command.acceptor);
+    case "registerLeader":
+      state.leaders.set(command.leader.id, command.leader);
+      return { registered: command.leader.id };
+    case "complete":
+      return complete(state, command.machine, command.configuration);
+  }
+}
+
+/** The active configuration, or the first one while that is being founded; undefined: unknown machine. */
+export function lookup(state: RegistryState, machine: MachineId): Location | undefined {
+  const record = state.machines.get(machine);
+  if (record === undefined) return undefined;
+  const configuration = record.configurations[record.active || 1] as Configuration;
+  const acceptors = configuration.quorums.acceptors.map((id) => state.acceptors.get(id) as AcceptorServer);
+  return { configuration, active: record.active > 0, acceptors };
+}
+
+function registerMachine(state: RegistryState, machine: MachineId, count: number): Location | Refusal {
+  if (!state.machines.has(machine)) {
+    if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
+      return new Refusal(`a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`);
+    if (state.acceptors.size < count)
+      return new Refusal(`${count} acceptors are needed and ${state.acceptors.size} are registered`);
+    const quorums = majority(leastUsed(state, count));
+    const first: Configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
+    state.machines.set(machine, { active: 0, history: [], configurations: { 1: first } });
+  }
+  return lookup(state, machine) as Location;
+}
+
+/** The acceptors with the fewest machines; of equal ones the first by id, so that every replica agrees. */
+function leastUsed(state: RegistryState, count: number): readonly AcceptorId[] {
+  const uses = new Map<AcceptorId, number>([...state.acceptors.keys()].map((id) => [id, 0]));
+  for (const { active, configurations } of state.machines.values())
+    for (const id of configurations[active || 1]?.quorums.acceptors ?? [])
+      uses.set(id, (uses.get(id) ?? 0) + 1);
+  return [...uses]
+    .sort(([one, few], [other, many]) => few - many || (one < other ? -1 : 1))
+    .slice(0, count)
+    .map(([id]) => id);
+}
+
+function registerAcceptor(state: RegistryState, acceptor: AcceptorServer): unknown {
+  const known = state.acceptors.get(acceptor.id);
+  if (known !== undefined && known.incarnation !== acceptor.incarnation)
+    return new Refusal(`${acceptor.id} is registered with another incarnation: names are never reused`);
+  state.acceptors.set(acceptor.id, acceptor);
+  return { registered: acceptor.id };
+}
+
+/** Invariant 8: activated if and only if the active configuration is still its predecessor. */
+function complete(state: RegistryState, machine: MachineId, number: ConfigurationNumber): unknown {
+  const record = state.machines.get(machine);
+  const configuration = record?.configurations[number];
+  if (record === undefined || configuration === undefined)
+    return new Refusal(`${machine} has no configuration ${number}`);
+  if (record.active === configuration.previous) {
+    record.active = number;
+    record.history.push(number);
+  }
+  return { activated: record.history.includes(number) };
+}

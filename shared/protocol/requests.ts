@@ -1,0 +1,82 @@
+/**
+ * Requests under way: what was asked of which acceptor, and what to do with each outcome.
+ *
+ * An unknown outcome is not an answer. The verb stays outstanding and the identical one is asked again
+ * when the driver's back-off has passed (PROTOCOL §1), unless nobody wants it any more.
+ */
+import type { Outcome, Verb } from "./acceptor.ts";
+import type { AcceptorId } from "./quorum.ts";
+
+export type RequestId = number & { readonly brand: "RequestId" };
+
+/** Say the verbs to the acceptor and bring back one outcome for each, in order. */
+export interface Ask {
+  readonly effect: "ask";
+  readonly request: RequestId;
+  readonly of: AcceptorId;
+  readonly verbs: readonly Verb[];
+}
+
+/** Bring back `resend` for this request after a back-off. */
+export interface Retry {
+  readonly effect: "retry";
+  readonly request: RequestId;
+}
+
+/** Told once for each verb, with an outcome that is not unknown. */
+export type Settle = (verb: Verb, outcome: Exclude<Outcome, { outcome: "unknown" }>) => void;
+
+interface Request {
+  readonly of: AcceptorId;
+  readonly wanted: () => boolean;
+  readonly settle: Settle;
+  verbs: readonly Verb[];
+}
+
+export class Requests {
+  readonly #emit: (effect: Ask | Retry) => void;
+  readonly #requests = new Map<RequestId, Request>();
+  #last = 0;
+  #closed = false;
+
+  constructor(emit: (effect: Ask | Retry) => void) {
+    this.#emit = emit;
+  }
+
+  ask(of: AcceptorId, verbs: readonly Verb[], settle: Settle, wanted: () => boolean = () => true): void {
+    const request = ++this.#last as RequestId;
+    this.#requests.set(request, { of, verbs, settle, wanted });
+    this.#emit({ effect: "ask", request, of, verbs });
+  }
+
+  /** A second answer to one request changes nothing: it was settled by the first. */
+  outcome(id: RequestId, outcomes: readonly Outcome[]): void {
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    this.#requests.delete(id);
+    const { verbs } = request;
+    request.verbs = verbs.filter((_, index) => outcomes[index]?.outcome === "unknown");
+    if (request.verbs.length > 0) {
+      this.#requests.set(id, request);
+      this.#emit({ effect: "retry", request: id });
+    }
+    verbs.forEach((verb, index) => {
+      const outcome = outcomes[index];
+      if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")
+        request.settle(verb, outcome);
+    });
+  }
+
+  /** Nobody is told anything from here on. */
+  close(): void {
+    this.#closed = true;
+    this.#requests.clear();
+  }
+
+  resend(id: RequestId): void {
+    const request = this.#requests.get(id);
+    if (request === undefined) return;
+    if (request.wanted()) this.#emit({ effect: "ask", request: id, of: request.of, verbs: request.verbs });
+    else this.#requests.delete(id);
+  }
+}

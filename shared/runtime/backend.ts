@@ -1,0 +1,83 @@
+/**
+ * What the HTTP interface serves (DESIGN §1): a leader process implements it on the machines it hosts.
+ * Everything rejects with a TheseusError, so that the interface has only encoding to do.
+ */
+import type { MachineId } from "../protocol/configuration.ts";
+import type { Message } from "../protocol/inbox.ts";
+import type { Reply } from "../protocol/session.ts";
+import type { Slot } from "../protocol/slot.ts";
+import type { Command } from "../protocol/value.ts";
+
+export type Consistency = "linearizable" | "stale";
+
+export interface MachineStatus {
+  readonly machine: string;
+  readonly id: string;
+  readonly version: number;
+  readonly configuration: {
+    readonly number: number;
+    readonly mode: string;
+    readonly acceptors: readonly string[];
+  };
+  /** Id and address of the process that leads it, as far as this process knows. */
+  readonly leader: { readonly id: string; readonly address: string } | null;
+  readonly ballot: string | null;
+  readonly chosen: number;
+  readonly applied: number;
+}
+
+export interface DeploymentStatus {
+  readonly leaders: readonly {
+    readonly id: string;
+    readonly address: string;
+    readonly pid?: number;
+    readonly state: string;
+  }[];
+  readonly acceptors: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly location: string;
+    readonly role: string;
+    readonly state: string;
+  }[];
+  readonly registry: {
+    readonly configuration: number;
+    readonly acceptors: readonly string[];
+    readonly address: string;
+  };
+  readonly machines: readonly MachineStatus[];
+}
+
+/** One chosen slot, as `GET …/log` tells it. */
+export interface LogLine {
+  readonly slot: Slot;
+  readonly ballot: string;
+  readonly configuration: number;
+  readonly commands: readonly Command[];
+}
+
+export interface Backend {
+  /**
+   * Checks each user command against the machine's schema and returns what validation made of it.
+   * @throws Invalid (invalid_command, with the schema's words) or Invalid (unknown_machine).
+   */
+  validate(machine: MachineId, command: unknown): Promise<unknown>;
+  /** Gets the commands chosen and executed, all in one go; one reply each, in order. */
+  send(machine: MachineId, commands: readonly Command[]): Promise<readonly Reply[]>;
+  query(
+    machine: MachineId,
+    query: string,
+    args: unknown,
+    consistency: Consistency,
+  ): Promise<{ asOf: Slot; result: unknown }>;
+  describe(machine: MachineId): Promise<MachineStatus>;
+  /** Chosen slots from `from` on, through the newest at the time of the call. */
+  log(machine: MachineId, from: Slot): AsyncIterable<LogLine>;
+  /** The state after slot `at` (default: the newest), as JSON-able data. */
+  state(machine: MachineId, at?: Slot): Promise<{ asOf: Slot; state: unknown }>;
+  /** Messages with a cursor above `after`: those there are, then new ones as they come, until aborted. */
+  inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncIterable<Message>;
+  status(): Promise<DeploymentStatus>;
+  /** A page of machine ids in order, those after `after`. */
+  machines(after: string, limit: number): Promise<readonly string[]>;
+}

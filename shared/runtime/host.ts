@@ -1,0 +1,333 @@
+/**
+ * The driver: one machine in one process. It carries out the core's effects, in order, and is the only
+ * place where they meet the world (through `Ports`). It holds the machine's replica whether or not this
+ * process leads it, so a standby that follows takes over without reading anything.
+ */
+import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
+import {
+  type Ballot,
+  ballotOf,
+  type ConfigurationNumber,
+  type ProcessId,
+  parseBallot,
+} from "../protocol/ballot.ts";
+import type { Configuration, MachineId } from "../protocol/configuration.ts";
+import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
+import { type Abdication, type Effect, type Input, Leader } from "../protocol/leader.ts";
+import { RecentLog } from "../protocol/log.ts";
+import type { AcceptorId } from "../protocol/quorum.ts";
+import type { ReadId } from "../protocol/reads.ts";
+import { type MachineCode, Replica } from "../protocol/replica.ts";
+import type { RequestId } from "../protocol/requests.ts";
+import type { Reply } from "../protocol/session.ts";
+import type { Geometry, Slot } from "../protocol/slot.ts";
+import { type Command, encodeCommand } from "../protocol/value.ts";
+import { backoffMs } from "./backoff.ts";
+import type { Ports } from "./ports.ts";
+import { type Pending, Pump } from "./pump.ts";
+
+export type Done<Result> = (result: Result | TheseusError) => void;
+
+export interface HostOptions {
+  readonly machine: MachineId;
+  readonly geometry: Geometry;
+  readonly code: MachineCode;
+  readonly process: ProcessId;
+  readonly ports: Ports;
+  readonly events: HostEvents;
+}
+
+export interface HostEvents {
+  /** This process leads: the tail is recovered. */
+  serving(ballot: Ballot): void;
+  /** It does so no longer. Whether and when to try again is the owner's decision. */
+  abdicated(abdication: Abdication, ballot: Ballot): void;
+  lost(acceptor: AcceptorId): void;
+  /** Chosen and executed here: what followers are sent. */
+  executed(slot: Slot, text: string): void;
+}
+
+export class Host {
+  readonly machine: MachineId;
+  readonly replica: Replica;
+  readonly log: RecentLog;
+  readonly #options: HostOptions;
+  readonly #pump: Pump;
+  readonly #reads = new Map<ReadId, Done<Slot>>();
+  readonly #waiting = new Map<Slot, readonly Pending[]>();
+  readonly #distrusted = new Set<AcceptorId>();
+  readonly #attempts = new Map<RequestId, number>();
+  readonly #inputs: Input[] = [];
+  #leader: Leader | undefined;
+  #configuration: Configuration | undefined;
+  #round = 0;
+  #lastRead = 0;
+  #isStepping = false;
+  #isLeaving = false;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.machine = options.machine;
+    this.replica = new Replica(options.code);
+    this.log = new RecentLog(options.geometry);
+    this.#pump = new Pump(options.ports, (batch) => this.#propose(batch));
+  }
+
+  /** Whether this process leads the machine, and its tail is recovered. */
+  get serving(): boolean {
+    return this.#leader?.serving === true && !this.#isLeaving;
+  }
+
+  /** Whether it leads or is about to. */
+  get leading(): boolean {
+    return this.#leader !== undefined;
+  }
+
+  get ballot(): Ballot | undefined {
+    return this.#leader?.ballot;
+  }
+
+  get configuration(): Configuration | undefined {
+    return this.#configuration;
+  }
+
+  get lost(): ReadonlySet<AcceptorId> {
+    return this.#leader?.lost ?? new Set();
+  }
+
+  /** Tries to lead `configuration` in a round above any seen (PROTOCOL §4). */
+  lead(configuration: Configuration): void {
+    if (this.#leader !== undefined) return;
+    if (this.#configuration?.number !== configuration.number) this.#round = 0;
+    this.#configuration = configuration;
+    const { geometry, process, ports } = this.#options;
+    this.#isLeaving = false;
+    this.#attempts.clear();
+    this.#leader = new Leader({
+      configuration,
+      ballot: ballotOf(configuration.number, ++this.#round, process),
+      geometry,
+      digest: ports.digest,
+      log: this.log,
+      distrusted: this.#distrusted,
+    });
+    this.#step({ input: "lead" });
+  }
+
+  /** A ballot of this machine that was seen somewhere: the next round must be above it. */
+  noteBallot(ballot: Ballot): void {
+    const { configuration, round } = parseBallot(ballot);
+    if (configuration === this.#configuration?.number) this.#round = Math.max(this.#round, round);
+  }
+
+  /**
+   * Gets one command chosen and executed, and answers with its reply: `Unavailable` when it was certainly
+   * never proposed, `OutcomeUnknown` when it may have been. A command that is settled takes no slot.
+   */
+  submit(commands: readonly Command[], done: (index: number, result: Reply | TheseusError) => void): void {
+    commands.forEach((command, index) => {
+      this.#submitOne(command, (result) => done(index, result));
+    });
+    this.#pumpUnlessStepping();
+  }
+
+  /** Answers with the applied slot once the state is the newest there is (PROTOCOL §6). */
+  read(done: Done<Slot>): void {
+    if (!this.serving) return done(notLeading(this.machine));
+    const read = ++this.#lastRead as ReadId;
+    this.#reads.set(read, done);
+    this.#step({ input: "read", read });
+  }
+
+  /** A chosen value that the leader sent: executed if it is the next. False: something before it is missing. */
+  learn(slot: Slot, text: string): boolean {
+    if (this.#leader !== undefined || slot <= this.replica.applied) return true;
+    if (slot !== this.replica.applied + 1) return false;
+    this.log.append(slot, text);
+    this.#execute(slot, text);
+    return true;
+  }
+
+  /** Learns from the tables what they cover; `done(false)`: none could be learned from. */
+  catchUp(configuration: Configuration, done: (caughtUp: boolean) => void): void {
+    const { geometry, ports, machine } = this.#options;
+    this.#configuration ??= configuration;
+    const follower = new Follower({ configuration, geometry, digest: ports.digest, log: this.log });
+    let attempts = 0;
+    const step = (input: FollowerInput): void => {
+      // Whoever leads meanwhile learns as a leader does.
+      if (this.#leader !== undefined) return done(false);
+      for (const effect of follower.step(input)) carryOut(effect);
+    };
+    const carryOut = (effect: FollowerEffect): void => {
+      if (effect.effect === "ask") {
+        const { request } = effect;
+        ports.ask(effect.of, machine, effect.verbs, (outcomes) =>
+          step({ input: "outcome", request, outcomes }),
+        );
+      } else if (effect.effect === "retry") {
+        const { request } = effect;
+        ports.after(backoffMs(++attempts, ports.random), () => step({ input: "resend", request }));
+      } else if (effect.effect === "execute") this.#execute(effect.slot, effect.text);
+      else done(effect.effect === "caughtUp");
+    };
+    step({ input: "catchUp" });
+  }
+
+  /** Stops accepting, lets what is under way finish, then stops leading; `done` when it has. */
+  handOver(done: () => void): void {
+    this.#isLeaving = true;
+    const wait = (): void => {
+      if (this.#leader === undefined) return done();
+      if (this.#waiting.size === 0 && this.#pump.size === 0) this.resign();
+      this.#options.ports.after(BETWEEN_CHECKS_MS, wait);
+    };
+    wait();
+  }
+
+  /** Stops leading at once. What is under way has an unknown outcome. */
+  resign(): void {
+    if (this.#leader !== undefined) this.#step({ input: "stop" });
+  }
+
+  #submitOne(command: Command, done: Done<Reply>): void {
+    if (!this.serving) return done(notLeading(this.machine));
+    const settled = this.replica.settled(command);
+    if (settled?.reply === "unknownSession") return this.#confirmUnknown(command, done);
+    if (settled !== undefined) return done(settled);
+    if (!this.#pump.queue({ command: encodeCommand(command), done }))
+      done(new Unavailable("unavailable", `${this.machine} has too many commands waiting: try again later`));
+  }
+
+  /** A leader that is deposed without knowing it does not know new sessions: look again after a read check. */
+  #confirmUnknown(command: Command, done: Done<Reply>): void {
+    this.read((asOf) => {
+      if (typeof asOf !== "number") return done(asOf);
+      const settled = this.replica.settled(command);
+      if (settled?.reply === "unknownSession") done(settled);
+      else this.submit([command], (_, result) => done(result));
+    });
+  }
+
+  #propose(batch: readonly Pending[]): void {
+    const leader = this.#leader as Leader;
+    this.#waiting.set(leader.next, batch);
+    const commands = batch.map((pending) => pending.command);
+    this.#step({ input: "propose", commands, time: this.#options.ports.now() });
+  }
+
+  /** Inputs that arrive while effects are carried out wait their turn. */
+  #step(input: Input): void {
+    this.#inputs.push(input);
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
+        const leader = this.#leader;
+        if (leader === undefined) continue;
+        for (const effect of leader.step(next)) this.#carryOut(leader, effect);
+      }
+    } finally {
+      this.#isStepping = false;
+    }
+    this.#pump.pump();
+  }
+
+  /** A proposal takes its slot when it is stepped, so none may be made while a step is under way. */
+  #pumpUnlessStepping(): void {
+    if (!this.#isStepping) this.#pump.pump();
+  }
+
+  #carryOut(leader: Leader, effect: Effect): void {
+    switch (effect.effect) {
+      case "ask":
+        return this.#ask(leader, effect);
+      case "retry":
+        return this.#retry(leader, effect.request);
+      case "execute":
+        return this.#answer(effect.slot, this.#execute(effect.slot, effect.text));
+      case "serve":
+        this.#pump.open(leader);
+        return this.#options.events.serving(leader.ballot);
+      case "answerReads":
+        return this.#answerReads(effect.reads);
+      case "lost":
+        return this.#options.events.lost(effect.acceptor);
+      case "abdicate":
+        return this.#abdicate(leader, effect.abdication);
+    }
+  }
+
+  #ask(leader: Leader, effect: Extract<Effect, { effect: "ask" }>): void {
+    const { request } = effect;
+    this.#options.ports.ask(effect.of, this.machine, effect.verbs, (outcomes) => {
+      if (this.#leader === leader) this.#step({ input: "outcome", request, outcomes });
+    });
+  }
+
+  #retry(leader: Leader, request: RequestId): void {
+    const attempt = (this.#attempts.get(request) ?? 0) + 1;
+    this.#attempts.set(request, attempt);
+    this.#options.ports.after(backoffMs(attempt, this.#options.ports.random), () => {
+      if (this.#leader === leader) this.#step({ input: "resend", request });
+    });
+  }
+
+  #execute(slot: Slot, text: string): readonly Reply[] {
+    const replies = this.replica.execute(slot, text);
+    this.#options.events.executed(slot, text);
+    return replies;
+  }
+
+  /** Only now, after executing, is anybody answered. */
+  #answer(slot: Slot, replies: readonly Reply[]): void {
+    const waiting = this.#waiting.get(slot) ?? [];
+    this.#waiting.delete(slot);
+    this.#pump.executed();
+    waiting.forEach((pending, index) => {
+      pending.done(replies[index] as Reply);
+    });
+  }
+
+  #answerReads(reads: readonly ReadId[]): void {
+    for (const read of reads) {
+      const done = this.#reads.get(read);
+      this.#reads.delete(read);
+      done?.(this.replica.applied);
+    }
+  }
+
+  #abdicate(leader: Leader, abdication: Abdication): void {
+    this.#leader = undefined;
+    this.#inputs.length = 0;
+    if (abdication.why === "fenced") this.noteBallot(abdication.by);
+    if (abdication.why === "damaged") this.#distrusted.add(abdication.acceptor);
+    const proposed = [...this.#waiting.values()].flat();
+    const reads = [...this.#reads.values()];
+    this.#waiting.clear();
+    this.#reads.clear();
+    for (const { done } of this.#pump.close()) done(notLeading(this.machine));
+    for (const { done } of proposed) done(unknownOutcome(this.machine));
+    for (const done of reads) done(notLeading(this.machine));
+    this.#options.events.abdicated(abdication, leader.ballot);
+  }
+}
+
+/** How often a leader that hands over looks whether everything under way is finished. */
+const BETWEEN_CHECKS_MS = 2;
+
+/** The configuration of a ballot that beat this one: a higher one means that this configuration is over. */
+export function configurationOf(ballot: Ballot): ConfigurationNumber {
+  return parseBallot(ballot).configuration;
+}
+
+function notLeading(machine: MachineId): Unavailable {
+  return new Unavailable("not_leader", `this process does not lead ${machine}: ask whoever does`);
+}
+
+function unknownOutcome(machine: MachineId): OutcomeUnknown {
+  return new OutcomeUnknown(
+    "outcome_unknown",
+    `the leader of ${machine} was deposed while the command was under way: ask again with the same session and sequence`,
+  );
+}

@@ -1,0 +1,122 @@
+/**
+ * What goes over HTTP (DESIGN §1): the JSON shapes of each call, and errors as problem documents
+ * (RFC 9457). Clients in other languages are written against this file.
+ */
+import {
+  type ErrorCode,
+  type ErrorOptions,
+  Forbidden,
+  Invalid,
+  OutcomeUnknown,
+  Refused,
+  type TheseusError,
+  Unavailable,
+  VersionSkew,
+} from "./errors.ts";
+
+/** The same nonce gives the same session, so that opening one may be repeated. */
+export interface SessionRequest {
+  readonly nonce: string;
+}
+export interface SessionAnswer {
+  readonly session: string;
+  readonly slot: number;
+}
+
+/** Session and sequence come together: exactly once, however often the request is repeated. */
+export interface CommandRequest {
+  readonly command: unknown;
+  readonly session?: string;
+  readonly sequence?: number;
+}
+/** `refused`: the machine said no (`refuse`), and `response` is the reason. */
+export interface CommandAnswer {
+  readonly slot: number;
+  readonly response: unknown;
+  readonly refused?: true;
+}
+
+export interface QueryRequest {
+  readonly args?: unknown;
+}
+export interface QueryAnswer {
+  readonly asOf: number;
+  readonly result: unknown;
+}
+export interface StateAnswer {
+  readonly asOf: number;
+  readonly state: unknown;
+}
+
+/** One page of machine ids (`name/id`) in order; the last one is the next page's `after`. */
+export interface MachinesAnswer {
+  readonly machines: readonly string[];
+}
+
+/** In an array of answers each element is its own answer or its own problem. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: ErrorCode;
+  readonly retryable: boolean;
+  readonly leader?: string;
+  readonly slot?: number;
+}
+
+interface Kind {
+  readonly status: number;
+  readonly title: string;
+  readonly error: new (code: ErrorCode, message: string, options?: ErrorOptions) => TheseusError;
+}
+
+const KINDS: Readonly<Record<ErrorCode, Kind>> = {
+  invalid_request: { status: 400, title: "The request is malformed", error: Invalid },
+  invalid_command: { status: 422, title: "The machine has no such command", error: Invalid },
+  too_large: { status: 413, title: "The request is too large", error: Invalid },
+  unknown_machine: { status: 404, title: "There is no such machine", error: Invalid },
+  unknown_query: { status: 404, title: "The machine has no such query", error: Invalid },
+  not_found: { status: 404, title: "There is nothing here", error: Invalid },
+  forbidden: { status: 403, title: "The caller may not do this", error: Forbidden },
+  stale_sequence: { status: 409, title: "A later sequence was executed already", error: Refused },
+  apply_failed: { status: 422, title: "The machine failed on this command", error: Refused },
+  query_failed: { status: 422, title: "The machine failed on this query", error: Refused },
+  not_leader: { status: 421, title: "Another process leads this machine", error: Unavailable },
+  unavailable: { status: 503, title: "Not executed; try again", error: Unavailable },
+  outcome_unknown: { status: 504, title: "It may have been executed", error: OutcomeUnknown },
+  unknown_session: { status: 409, title: "The session is forgotten", error: OutcomeUnknown },
+  version_skew: { status: 426, title: "The other side speaks another version", error: VersionSkew },
+};
+
+export function problemOf(error: TheseusError): Problem {
+  const { status, title } = KINDS[error.code];
+  return {
+    type: `urn:theseus:error:${error.code}`,
+    title,
+    status,
+    detail: error.message,
+    code: error.code,
+    retryable: error.retryable,
+    ...(error.leader === undefined ? {} : { leader: error.leader }),
+    ...(error.slot === undefined ? {} : { slot: error.slot }),
+  };
+}
+
+/** A programmer's error while serving: the caller learns that it happened and nothing about the inside. */
+export function internalProblem(): Problem {
+  const detail = "an internal error, which the server has reported; what was asked for may have happened";
+  return { ...problemOf(new OutcomeUnknown("outcome_unknown", detail)), status: 500, title: "Internal error" };
+}
+
+export function errorOf(problem: Problem): TheseusError {
+  const { code, detail, leader, slot } = problem;
+  return new KINDS[code].error(code, detail, { leader, slot });
+}
+
+/** False also for a code that only a newer server knows: its meaning must not be guessed. */
+export function isProblem(value: unknown): value is Problem {
+  if (typeof value !== "object" || value === null) return false;
+  const { code, detail } = value as Partial<Record<keyof Problem, unknown>>;
+  return typeof code === "string" && Object.hasOwn(KINDS, code) && typeof detail === "string";
+}

@@ -1,0 +1,17 @@
+type QM<S> = { query(state: S, args: unknown): unknown }["query"];
+type QP<S> = (state: S, args: never) => unknown;
+declare function a<S, Q extends Readonly<Record<string, QM<S>>> = Readonly<Record<never, never>>>(d: { init(): S; queries?: Q }): [S, Q];
+declare function b<S, Q extends Readonly<Record<string, QP<S>>>>(d: { init(): S; queries: Q }): [S, Q];
+declare function c<S, Q extends Record<string, QP<S>>>(d: { init: () => S; queries: Q }): [S, Q];
+declare function d<S, Q extends Record<string, QM<S>>>(d: { init: () => S; queries: Q }): [S, Q];
+declare function e<S, Q extends Record<string, QP<S>>>(d: { init: () => S; queries: Q & Record<string, QP<S>> }): [S, Q];
+declare function f<S, Q extends Record<string, QP<NoInfer<S>>>>(d: { init: () => S; queries: Q }): [S, Q];
+declare function g<S, Q extends Record<string, QP<S>> = Readonly<Record<never, never>>>(d: { init(): S; queries?: Q }): [S, Q];
+const init = () => ({ m: new Map<string, number>() });
+export const ra = a({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
+export const rb = b({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
+export const rc = c({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
+export const rd = d({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
+export const re = e({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
+export const rf = f({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
+export const rg = g({ init, queries: { x: (s) => s.m.size, y: (s, k: string) => s.m.get(k) } });
