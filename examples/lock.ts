@@ -6,7 +6,7 @@
  * A lease ends by the log's time, and the log has time only when a command comes: an expired holder loses
  * the lock to the next command of anybody. A client that waits asks again, or reads its inbox.
  */
-import { defineMachine, refuse } from "theseus";
+import { defineMachine, type Refusal, refuse } from "theseus";
 import { z } from "zod";
 
 const client = z.string().min(1).max(100);
@@ -30,7 +30,12 @@ interface Lock {
   lastToken: number;
 }
 
-type Grant = (client: string, message: { token: number; expires: number }) => void;
+interface Grant {
+  readonly token: number;
+  readonly expires: number;
+}
+
+type Notify = (client: string, grant: Grant) => void;
 
 export const lock = defineMachine({
   name: "lock",
@@ -49,7 +54,7 @@ export const lock = defineMachine({
       case "renew":
         if (lock.holder?.token !== command.token) return refuse("Not The Holder");
         lock.holder = { ...lock.holder, expires: time + command.leaseMs };
-        return { token: lock.holder.token, expires: lock.holder.expires };
+        return grantOf(lock.holder);
       case "release":
         if (lock.holder?.token !== command.token) return refuse("Not The Holder");
         pass(lock, time, notify);
@@ -62,10 +67,15 @@ export const lock = defineMachine({
   },
 });
 
-/** The token when the lock is the client's; else how many are served before it, itself included. Asking twice is asking once. */
-function acquire(lock: Lock, client: string, leaseMs: number, time: number) {
+/** The client's token, or its place in the queue from 1. Asking twice is asking once. */
+function acquire(
+  lock: Lock,
+  client: string,
+  leaseMs: number,
+  time: number,
+): Grant | { readonly position: number } | Refusal<"Queue Full"> {
   if (lock.holder === null) return grant(lock, client, leaseMs, time);
-  if (lock.holder.client === client) return { token: lock.holder.token, expires: lock.holder.expires };
+  if (lock.holder.client === client) return grantOf(lock.holder);
   let index = lock.queue.findIndex((waiting) => waiting.client === client);
   if (index < 0) {
     if (lock.queue.length >= WAITING_MAX) return refuse("Queue Full");
@@ -75,14 +85,18 @@ function acquire(lock: Lock, client: string, leaseMs: number, time: number) {
 }
 
 /** To the first in the queue, who is told; to nobody when nobody waits. */
-function pass(lock: Lock, time: number, notify: Grant): void {
+function pass(lock: Lock, time: number, notify: Notify): void {
   const next = lock.queue.shift();
   lock.holder = null;
   if (next !== undefined) notify(next.client, grant(lock, next.client, next.leaseMs, time));
 }
 
 /** Tokens only grow: 2^53 of them outlast any lock. */
-function grant(lock: Lock, client: string, leaseMs: number, time: number) {
+function grant(lock: Lock, client: string, leaseMs: number, time: number): Grant {
   lock.holder = { client, token: ++lock.lastToken, expires: time + leaseMs };
-  return { token: lock.holder.token, expires: lock.holder.expires };
+  return grantOf(lock.holder);
+}
+
+function grantOf({ token, expires }: Holder): Grant {
+  return { token, expires };
 }

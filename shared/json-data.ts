@@ -27,7 +27,8 @@ class Walk {
 
   visit(value: unknown, path: string, depth: number): void {
     // Each value takes a byte of JSON at least: this ends a walk through one object shared very often.
-    if (++this.#visited > COMMAND_BYTES_MAX) throw tooLarge(this.#what, `more than ${COMMAND_BYTES_MAX} values`);
+    if (++this.#visited > COMMAND_BYTES_MAX)
+      throw tooLarge(this.#what, `more than ${COMMAND_BYTES_MAX} values`);
     if (value === null || typeof value === "string" || typeof value === "boolean") return;
     if (typeof value === "number") {
       if (!Number.isFinite(value)) this.#refuse(path, `is ${value}`);
@@ -64,7 +65,10 @@ class Walk {
 
 /** A path as JavaScript would write it: `items[0].name`. */
 export function pathOf(keys: readonly PropertyKey[]): string {
-  return keys.map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`)).join("").replace(/^\.+/, "");
+  return keys
+    .map((key) => (typeof key === "number" ? `[${key}]` : `.${String(key)}`))
+    .join("")
+    .replace(/^\.+/, "");
 }
 
 function tooLarge(what: string, found: string): Invalid {

@@ -75,18 +75,20 @@ export function defineMachine<
   State,
   Schema extends StandardSchemaV1,
   Returned extends Returnable,
-  Queries extends Readonly<Record<string, Query<State>>> = Readonly<Record<never, never>>,
+  Queries extends Readonly<Record<string, Query<State>>>,
 >(definition: {
   readonly name: string;
   readonly version: number;
   readonly command: Schema;
   init(): State;
   apply(state: State, command: StandardSchemaV1.InferOutput<Schema>, context: Context): Returned;
-  readonly queries?: Queries;
+  readonly queries: Queries;
 }): MachineDefinition<State, Schema, ResponseIn<Returned>, Queries> {
   const { name, version, command, init, apply, queries } = definition;
   if (typeof name !== "string" || !MACHINE_NAME_PATTERN.test(name))
-    throw new TypeError(`a machine's name must match ${MACHINE_NAME_PATTERN}, but is ${JSON.stringify(name)}`);
+    throw new TypeError(
+      `a machine's name must match ${MACHINE_NAME_PATTERN}, but is ${JSON.stringify(name)}`,
+    );
   const check = (holds: boolean, rule: string) => {
     if (!holds) throw new TypeError(`machine ${name}: ${rule}`);
   };
@@ -95,10 +97,20 @@ export function defineMachine<
     typeof command?.["~standard"]?.validate === "function",
     "command must be a Standard Schema (zod, valibot, arktype, …)",
   );
-  check(typeof init === "function", "init must be a function that returns the state before the first command");
+  check(
+    typeof init === "function",
+    "init must be a function that returns the state before the first command",
+  );
   check(typeof apply === "function", "apply must be a function (state, command, context) → response");
-  for (const [query, answer] of Object.entries(queries ?? {})) {
-    check(QUERY_NAME_PATTERN.test(query), `a query's name must match ${QUERY_NAME_PATTERN}, but is "${query}"`);
+  check(
+    typeof queries === "object" && queries !== null,
+    "queries must be an object: name → (state, args) → result",
+  );
+  for (const [query, answer] of Object.entries(queries)) {
+    check(
+      QUERY_NAME_PATTERN.test(query),
+      `a query's name must match ${QUERY_NAME_PATTERN}, but is "${query}"`,
+    );
     check(typeof answer === "function", `query ${query} must be a function (state, args) → result`);
   }
   return Object.freeze({
@@ -157,7 +169,10 @@ function textOf(issues: readonly StandardSchemaV1.Issue[]): string {
 }
 
 /** A schema's own code (a refinement, a transform) may throw: the command was not accepted, so it is refused. */
-async function validated(schema: StandardSchemaV1, input: unknown): Promise<StandardSchemaV1.Result<unknown>> {
+async function validated(
+  schema: StandardSchemaV1,
+  input: unknown,
+): Promise<StandardSchemaV1.Result<unknown>> {
   try {
     return await schema["~standard"].validate(input);
   } catch (cause) {

@@ -106,7 +106,11 @@ export function problemOf(error: TheseusError): Problem {
 /** A programmer's error while serving: the caller learns that it happened and nothing about the inside. */
 export function internalProblem(): Problem {
   const detail = "an internal error, which the server has reported; what was asked for may have happened";
-  return { ...problemOf(new OutcomeUnknown("outcome_unknown", detail)), status: 500, title: "Internal error" };
+  return {
+    ...problemOf(new OutcomeUnknown("outcome_unknown", detail)),
+    status: 500,
+    title: "Internal error",
+  };
 }
 
 export function errorOf(problem: Problem): TheseusError {

@@ -2,6 +2,7 @@
  * What the HTTP interface serves (DESIGN §1): a leader process implements it on the machines it hosts.
  * Everything rejects with a TheseusError, so that the interface has only encoding to do.
  */
+import type { TheseusError } from "../errors.ts";
 import type { MachineId } from "../protocol/configuration.ts";
 import type { Message } from "../protocol/inbox.ts";
 import type { Reply } from "../protocol/session.ts";
@@ -62,8 +63,8 @@ export interface Backend {
    * @throws Invalid (invalid_command, with the schema's words) or Invalid (unknown_machine).
    */
   validate(machine: MachineId, command: unknown): Promise<unknown>;
-  /** Gets the commands chosen and executed, all in one go; one reply each, in order. */
-  send(machine: MachineId, commands: readonly Command[]): Promise<readonly Reply[]>;
+  /** Gets the commands chosen and executed, all in one go; one reply or error each, in order. */
+  send(machine: MachineId, commands: readonly Command[]): Promise<readonly (Reply | TheseusError)[]>;
   query(
     machine: MachineId,
     query: string,

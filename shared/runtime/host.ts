@@ -60,7 +60,8 @@ export class Host {
   readonly #inputs: Input[] = [];
   #leader: Leader | undefined;
   #configuration: Configuration | undefined;
-  #round = 0;
+  /** The highest round seen in each configuration. */
+  readonly #rounds = new Map<ConfigurationNumber, number>();
   #lastRead = 0;
   #isStepping = false;
   #isLeaving = false;
@@ -98,14 +99,15 @@ export class Host {
   /** Tries to lead `configuration` in a round above any seen (PROTOCOL §4). */
   lead(configuration: Configuration): void {
     if (this.#leader !== undefined) return;
-    if (this.#configuration?.number !== configuration.number) this.#round = 0;
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
     this.#isLeaving = false;
     this.#attempts.clear();
+    const round = (this.#rounds.get(configuration.number) ?? 0) + 1;
+    this.#rounds.set(configuration.number, round);
     this.#leader = new Leader({
       configuration,
-      ballot: ballotOf(configuration.number, ++this.#round, process),
+      ballot: ballotOf(configuration.number, round, process),
       geometry,
       digest: ports.digest,
       log: this.log,
@@ -117,7 +119,7 @@ export class Host {
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
   noteBallot(ballot: Ballot): void {
     const { configuration, round } = parseBallot(ballot);
-    if (configuration === this.#configuration?.number) this.#round = Math.max(this.#round, round);
+    this.#rounds.set(configuration, Math.max(this.#rounds.get(configuration) ?? 0, round));
   }
 
   /**

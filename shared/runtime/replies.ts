@@ -1,9 +1,10 @@
 /** A machine's replies as JSON text. A response was encoded when it was executed, and is embedded as it is. */
-import { OutcomeUnknown, Refused } from "../errors.ts";
+import { OutcomeUnknown, Refused, TheseusError } from "../errors.ts";
 import type { Reply } from "../protocol/session.ts";
 
 /** @throws the error that the reply stands for, when it is no answer. */
-export function replyText(reply: Reply): string {
+export function replyText(reply: Reply | TheseusError): string {
+  if (reply instanceof TheseusError) throw reply;
   const { slot } = reply;
   switch (reply.reply) {
     case "response":
@@ -16,9 +17,8 @@ export function replyText(reply: Reply): string {
       throw new OutcomeUnknown(
         "unknown_session",
         "the session is forgotten: the command was not executed now, and of an earlier attempt the outcome is unknown",
-        { slot },
       );
     case "staleSequence":
-      throw new Refused("stale_sequence", "a later sequence of this session was executed already", { slot });
+      throw new Refused("stale_sequence", "a later sequence of this session was executed already");
   }
 }

@@ -17,7 +17,7 @@ const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
 /** A client's name in `notify` is any short text that a path can carry: no slash, nothing unprintable. */
 const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 
-/** A command as it was asked for: `command` is what the machine's schema has still to see. */
+/** A command as it was asked for: the machine's schema has still to see `command`. */
 export type Asked = Exclude<Command, { readonly open: string }>;
 
 export function machineOf(c: Context): MachineId {
@@ -37,15 +37,15 @@ export function clientOf(c: Context): string {
 }
 
 /** A slot or a cursor in the query string. */
-export function numberOf(c: Context, name: string): Slot | undefined {
+export function numberOf(c: Context, name: string, min = 0): Slot | undefined {
   const text = c.req.query(name);
-  return text === undefined ? undefined : wholeNumber(text, name);
+  return text === undefined ? undefined : wholeNumber(text, name, min);
 }
 
 /** Where an inbox is resumed; a browser that reconnects sends the header and repeats the old `after`. */
 export function cursorOf(c: Context): number {
   const seen = c.req.header("last-event-id");
-  return seen === undefined ? (numberOf(c, "after") ?? 0) : wholeNumber(seen, "Last-Event-ID");
+  return seen === undefined ? (numberOf(c, "after") ?? 0) : wholeNumber(seen, "Last-Event-ID", 0);
 }
 
 /** Where a page of machine ids begins; empty: at the first. */
@@ -57,13 +57,16 @@ export function afterOf(c: Context): string {
   return after;
 }
 
-export async function bodyOf(c: Context): Promise<unknown> {
-  let bytes: ArrayBuffer;
+export async function bytesOf(c: Context): Promise<ArrayBuffer> {
   try {
-    bytes = await c.req.arrayBuffer();
+    return await c.req.arrayBuffer();
   } catch (cause) {
     throw new Invalid("invalid_request", "the body broke off", { cause });
   }
+}
+
+export async function bodyOf(c: Context): Promise<unknown> {
+  const bytes = await bytesOf(c);
   try {
     return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
@@ -86,7 +89,11 @@ export function openingOf(element: unknown): Command {
   return { open: matching(nonce, KEY_PATTERN, "nonce") };
 }
 
-/** `key`: the element's own idempotency key, if the request has one. */
+/** An Idempotency-Key names one command; in an array element i has the key `KEY/i`. */
+export function elementKey(key: string | undefined, index: number | undefined): string | undefined {
+  return key === undefined || index === undefined ? key : `${key}/${index}`;
+}
+
 export function commandOf(element: unknown, key: string | undefined): Asked {
   const fields = fieldsOf(element, ["command", "session", "sequence"]);
   const { command, session, sequence } = fields;
@@ -114,8 +121,9 @@ function fieldsOf(value: unknown, known: readonly string[]): Record<string, unkn
   return value as Record<string, unknown>;
 }
 
-function wholeNumber(text: string, name: string): Slot {
-  if (!/^\d{1,15}$/.test(text)) throw invalid(`${name} must be 0, 1, 2 …, but is ${shown(text)}`);
+function wholeNumber(text: string, name: string, min: number): Slot {
+  if (!/^\d{1,15}$/.test(text) || Number(text) < min)
+    throw invalid(`${name} must be a whole number from ${min} on, but is ${shown(text)}`);
   return slot(Number(text));
 }
 

@@ -80,7 +80,9 @@ async function listen(server: Server, port: number, host: string): Promise<void>
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "EADDRINUSE") throw error;
-    throw new Error(`port ${port} is in use; stop what listens there or choose another port`, { cause: error });
+    throw new Error(`port ${port} is in use; stop what listens there or choose another port`, {
+      cause: error,
+    });
   }
   server.off("error", reject);
 }

@@ -8,12 +8,10 @@ import { streamSSE } from "hono/streaming";
 import type { Message } from "../protocol/inbox.ts";
 import type { LogLine } from "./backend.ts";
 import { problemFor, type Report } from "./problem.ts";
-import type { ServerBindings } from "./serve.ts";
+import type { Bindings } from "./routes.ts";
 
 /** Well below the minute after which balancers and browsers give up on a silent connection. */
 const KEEP_ALIVE_MS = 15_000;
-
-export type Bindings = { Bindings: Partial<ServerBindings> };
 
 /** One JSON document a line. */
 export async function lines(log: AsyncIterable<LogLine>, report: Report): Promise<Response> {

@@ -8,6 +8,7 @@ import { performance } from "node:perf_hooks";
 /** Primary result codes, https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
 const SQLITE_CORRUPT = 11;
+const SQLITE_CONSTRAINT = 19;
 const SQLITE_NOTADB = 26;
 /** Extended codes carry the primary one in their low byte. */
 const PRIMARY_CODE = 0xff;
@@ -40,9 +41,11 @@ export function isDamage(error: unknown): boolean {
   return code === SQLITE_CORRUPT || code === SQLITE_NOTADB;
 }
 
-/** From SQLite, or from the operating system by way of node:fs. */
+/** From SQLite, or from the operating system by way of node:fs; not a broken invariant of the schema. */
 export function isStorageError(error: unknown): error is Error {
-  return primaryCode(error) !== undefined || (error instanceof Error && "syscall" in error);
+  const code = primaryCode(error);
+  if (code !== undefined) return code !== SQLITE_CONSTRAINT;
+  return error instanceof Error && "syscall" in error;
 }
 
 function primaryCode(error: unknown): number | undefined {

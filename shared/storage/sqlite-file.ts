@@ -28,7 +28,8 @@ const SCHEMA = `
   CREATE TABLE cell (
     machine TEXT NOT NULL, key TEXT NOT NULL,
     promised TEXT NOT NULL, slot INTEGER NOT NULL, vote TEXT, digest TEXT, text TEXT,
-    PRIMARY KEY (machine, key)
+    PRIMARY KEY (machine, key),
+    CHECK (vote IS NULL OR (vote <= promised AND slot > 0 AND digest IS NOT NULL AND text IS NOT NULL))
   ) STRICT;
   CREATE TABLE head (
     machine TEXT NOT NULL PRIMARY KEY,

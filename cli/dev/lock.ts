@@ -1,0 +1,61 @@
+/**
+ * One `dev` per folder. Two would each start a registry and leaders on the same tables: safe, but neither
+ * would be what its owner thinks it is.
+ *
+ * The lock is SQLite's on an empty database, so the operating system lets go of it however its holder dies;
+ * a process id alone may since belong to somebody else. The id in `dev.pid` is for people and scripts.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+import { Unavailable } from "../../shared/errors.ts";
+import { fileTrouble } from "../../shared/runtime/file-trouble.ts";
+
+/** https://www.sqlite.org/rescode.html */
+const SQLITE_BUSY = 5;
+
+export interface Lock {
+  release(): void;
+}
+
+/** Makes the folder if need be. @throws a TheseusError in a sentence, when another holds it or may not. */
+export function lockFolder(dir: string): Lock {
+  const pidFile = join(dir, "dev.pid");
+  try {
+    mkdirSync(dir, { recursive: true });
+    const holding = hold(join(dir, "dev.lock"), () => refusal(dir, pidFile));
+    writeFileSync(pidFile, `${process.pid}\n`);
+    return {
+      release() {
+        rmSync(pidFile, { force: true });
+        holding.close();
+      },
+    };
+  } catch (error) {
+    throw fileTrouble(error, `the folder ${dir} cannot be used`);
+  }
+}
+
+function hold(path: string, refused: () => Error): DatabaseSync {
+  // Opening by node:fs first gives the operating system's own words; SQLite says only "unable to open".
+  writeFileSync(path, "", { flag: "a" });
+  const database = new DatabaseSync(path);
+  try {
+    database.exec("BEGIN EXCLUSIVE");
+    return database;
+  } catch (error) {
+    database.close();
+    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) throw refused();
+    throw error;
+  }
+}
+
+function refusal(dir: string, pidFile: string): Error {
+  let holder = "";
+  try {
+    holder = ` (process ${readFileSync(pidFile, "utf8").trim()})`;
+  } catch {
+    // It is only just starting.
+  }
+  return new Unavailable("unavailable", `theseus dev runs on ${dir} already${holder}: stop it, or use another --dir`);
+}

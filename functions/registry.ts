@@ -1,0 +1,39 @@
+/** The registry as a local process: the handler that will stand behind a Lambda, behind an HTTP server. */
+import { randomBytes } from "node:crypto";
+import { parseArgs } from "node:util";
+import type { ProcessId } from "../shared/protocol/ballot.ts";
+import { readDeployment } from "../shared/runtime/deployment.ts";
+import { runPart } from "../shared/runtime/part.ts";
+import { productionPorts } from "../shared/runtime/ports-production.ts";
+import { registryInterface } from "../shared/runtime/registry-http.ts";
+import { RegistryService } from "../shared/runtime/registry-service.ts";
+import { serve } from "../shared/runtime/serve.ts";
+import { StorePool } from "../shared/runtime/store-pool.ts";
+import { openStore } from "../shared/storage/open.ts";
+
+await runPart("registry", async (log) => {
+  const { values } = parseArgs({ options: { deployment: { type: "string" }, port: { type: "string" } } });
+  const { registry } = await readDeployment(values.deployment ?? "");
+  const stores = new StorePool(openStore);
+  stores.learn(registry.acceptors);
+  const ports = productionPorts((acceptor) => stores.get(acceptor));
+  const service = new RegistryService(
+    registry.configuration,
+    randomBytes(16).toString("hex") as ProcessId,
+    ports,
+  );
+  service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
+  service.hosted.on("abdicated", (abdication, ballot) =>
+    log.warn({ event: "abdicated", ballot, ...abdication }, `no longer leads the registry: ${abdication.why}`),
+  );
+  const app = registryInterface(service, ports.random, (err) => log.error({ event: "error", err }));
+  const served = await serve(app, { port: Number(values.port ?? 0) });
+  return {
+    url: served.url,
+    async close() {
+      await served.close();
+      await service.hosted.handOver();
+      await stores.close();
+    },
+  };
+});

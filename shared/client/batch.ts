@@ -1,0 +1,122 @@
+/**
+ * Many small requests as few large ones: what is added in one turn of the event loop, and what queues up
+ * while requests are in flight, goes out as one POST of an array. Nobody waits for company: when nothing is
+ * in flight, a request leaves at once.
+ */
+import { OutcomeUnknown, Unavailable } from "../errors.ts";
+import { errorOf, isProblem } from "../wire.ts";
+import { jsonOf } from "./answers.ts";
+import { Expectation } from "./expectation.ts";
+import type { Transport } from "./transport.ts";
+
+/** One on its way and one being executed keep a leader busy; more would only make batches smaller. */
+const REQUESTS_IN_FLIGHT_MAX = 2;
+/** What the server takes in one array. */
+const ELEMENTS_MAX = 1_024;
+/** Even at three bytes a character it is below the server's limit for a body. */
+const CHARACTERS_MAX = 1_000_000;
+
+interface Element {
+  readonly text: string;
+  readonly deadline: number;
+  readonly expectation: Expectation<unknown>;
+  /** From then on it may be executed at any time. */
+  wasSent: boolean;
+}
+
+export class Batcher {
+  readonly #transport: Transport;
+  readonly #machine: string;
+  readonly #path: string;
+  readonly #queue: Element[] = [];
+  #inFlight = 0;
+  #isScheduled = false;
+
+  /** What is added must be harmless to repeat: sessions by nonce, commands by session and sequence. */
+  constructor(transport: Transport, machine: string, path: string) {
+    this.#transport = transport;
+    this.#machine = machine;
+    this.#path = path;
+  }
+
+  /**
+   * The element's own answer. `text` is JSON.
+   * @throws the error of the element's problem; Unavailable when it was not sent by the deadline;
+   * OutcomeUnknown when it was.
+   */
+  add(text: string, deadlineMs: number): Promise<unknown> {
+    const late = () =>
+      element.wasSent
+        ? new OutcomeUnknown("outcome_unknown", `no answer within ${deadlineMs} ms`)
+        : new Unavailable("unavailable", `could not be sent within ${deadlineMs} ms`);
+    const deadline = performance.now() + deadlineMs;
+    const element: Element = {
+      text,
+      deadline,
+      expectation: new Expectation(deadlineMs, late),
+      wasSent: false,
+    };
+    this.#queue.push(element);
+    this.#schedule();
+    return element.expectation.promise;
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // After the callbacks of this turn, so that all who were answered together ask again together.
+    setImmediate(() => {
+      this.#isScheduled = false;
+      while (this.#inFlight < REQUESTS_IN_FLIGHT_MAX && this.#queue.length > 0) this.#post(this.#take());
+    });
+  }
+
+  #take(): readonly Element[] {
+    let characters = 0;
+    let count = 0;
+    for (const { text } of this.#queue.slice(0, ELEMENTS_MAX)) {
+      characters += text.length;
+      if (count > 0 && characters > CHARACTERS_MAX) break;
+      count++;
+    }
+    return this.#queue.splice(0, count).filter(({ expectation }) => !expectation.isSettled);
+  }
+
+  async #post(elements: readonly Element[]): Promise<void> {
+    if (elements.length === 0) return;
+    for (const element of elements) element.wasSent = true;
+    this.#inFlight++;
+    try {
+      deliver(elements, await this.#answers(elements));
+    } catch (error) {
+      for (const { expectation } of elements) expectation.reject(error as Error);
+    }
+    this.#inFlight--;
+    this.#schedule();
+  }
+
+  async #answers(elements: readonly Element[]): Promise<unknown> {
+    const answer = await this.#transport.call({
+      machine: this.#machine,
+      request: {
+        method: "POST",
+        path: this.#path,
+        headers: { "content-type": "application/json" },
+        body: `[${elements.map(({ text }) => text).join(",")}]`,
+      },
+      deadlineMs: Math.max(...elements.map(({ deadline }) => deadline)) - performance.now(),
+      mayRepeat: () => true,
+    });
+    return jsonOf(answer);
+  }
+}
+
+function deliver(elements: readonly Element[], answers: unknown): void {
+  if (!Array.isArray(answers) || answers.length !== elements.length)
+    throw new OutcomeUnknown("outcome_unknown", "the server's answers do not match what was asked");
+  for (const [index, { expectation }] of elements.entries()) {
+    const answer: unknown = answers[index];
+    if (isProblem(answer)) expectation.reject(errorOf(answer));
+    else expectation.resolve(answer);
+  }
+}

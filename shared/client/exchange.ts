@@ -1,0 +1,112 @@
+/**
+ * One HTTP request and its one outcome. node:http with kept-alive connections, since `fetch` costs three
+ * times as much. A failure says whether the request can have reached anybody: a timeout is unknown, never
+ * failure.
+ */
+import * as http from "node:http";
+import * as https from "node:https";
+
+/** An event stream is kept alive every 15 s: silence for longer means that its server is gone. */
+const STREAM_SILENCE_MS = 45_000;
+
+const STREAMED = /^(text\/event-stream|application\/x-ndjson)\b/;
+
+/** Codes that only connecting gives: the request never left. */
+const NEVER_SENT: ReadonlySet<unknown> = new Set([
+  "ECONNREFUSED",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+]);
+
+export interface Outgoing {
+  readonly method: string;
+  /** With its query string. */
+  readonly path: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: string | Buffer | undefined;
+}
+
+/** Streams are handed on as they come; all else is read whole, so that half an answer counts as none. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly body: Buffer | http.IncomingMessage;
+}
+
+export class ExchangeFailed extends Error {
+  readonly neverSent: boolean;
+
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.neverSent = NEVER_SENT.has((cause as NodeJS.ErrnoException).code);
+  }
+}
+
+export interface Patience {
+  /** Until headers and, for what is no stream, the body are there. */
+  readonly deadlineMs: number;
+  /** After so long, `giveUp` is asked once whether to wait on. */
+  readonly patienceMs: number;
+  giveUp(): boolean;
+}
+
+export class Exchange {
+  readonly #agents = {
+    "http:": new http.Agent({ keepAlive: true }),
+    "https:": new https.Agent({ keepAlive: true }),
+  };
+
+  /** @throws ExchangeFailed when there is no whole answer. */
+  run(address: string, outgoing: Outgoing, patience: Patience, signal: AbortSignal): Promise<Answer> {
+    const { protocol, origin } = new URL(address);
+    const secure = protocol === "https:";
+    const request = (secure ? https : http).request(`${origin}${outgoing.path}`, {
+      method: outgoing.method,
+      headers: { ...outgoing.headers, ...lengthOf(outgoing.body) },
+      agent: this.#agents[secure ? "https:" : "http:"],
+      signal,
+    });
+    return settle(request, outgoing.body, patience);
+  }
+
+  close(): void {
+    for (const agent of Object.values(this.#agents)) agent.destroy();
+  }
+}
+
+function lengthOf(body: string | Buffer | undefined): http.OutgoingHttpHeaders {
+  return body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+}
+
+async function settle(
+  request: http.ClientRequest,
+  body: string | Buffer | undefined,
+  { deadlineMs, patienceMs, giveUp }: Patience,
+): Promise<Answer> {
+  const abandon = () => request.destroy(new Error("no answer in time"));
+  const patience = setTimeout(() => giveUp() && abandon(), Math.min(patienceMs, deadlineMs));
+  const deadline = setTimeout(abandon, deadlineMs);
+  try {
+    const { promise, resolve, reject } = Promise.withResolvers<http.IncomingMessage>();
+    request.on("response", resolve).on("error", reject).end(body);
+    return await answerOf(await promise);
+  } catch (cause) {
+    throw new ExchangeFailed(cause);
+  } finally {
+    clearTimeout(patience);
+    clearTimeout(deadline);
+  }
+}
+
+async function answerOf(incoming: http.IncomingMessage): Promise<Answer> {
+  const { statusCode: status = 0, headers } = incoming;
+  if (STREAMED.test(headers["content-type"] ?? "")) {
+    incoming.setTimeout(STREAM_SILENCE_MS, () => incoming.destroy(new Error("the stream fell silent")));
+    return { status, headers, body: incoming };
+  }
+  const chunks: Buffer[] = [];
+  for await (const chunk of incoming) chunks.push(chunk);
+  return { status, headers, body: Buffer.concat(chunks) };
+}

@@ -1,0 +1,72 @@
+/** What a deployment file may hold: an unknown format stops, and a damaged file is never half believed. */
+import { dirname } from "node:path";
+import { Invalid, type TheseusError, VersionSkew } from "../errors.ts";
+import type { Configuration } from "../protocol/configuration.ts";
+import { faultOf } from "../protocol/quorum.ts";
+import type { AcceptorServer } from "../protocol/registry.ts";
+import type { Deployment } from "./deployment.ts";
+
+export const FORMAT = 1;
+
+/** @throws Invalid or VersionSkew in a sentence for a person. */
+export function parseDeployment(text: string, file: string): Deployment {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw damaged(file, "it is not JSON");
+  }
+  const { format, registry, acceptors } = fields(value);
+  if (!Number.isSafeInteger(format) || (format as number) < 1) throw damaged(file, "it names no format");
+  if (format !== FORMAT)
+    throw new VersionSkew(
+      "version_skew",
+      `${dirname(file)} was written by a newer version of Theseus (format ${format}; this one reads ${FORMAT}): upgrade, or use another --dir`,
+    );
+  const deployment = { registry, acceptors } as Deployment;
+  const fault = deploymentFault(deployment);
+  if (fault !== undefined) throw damaged(file, fault);
+  return deployment;
+}
+
+/** What is wrong with it; nothing of its form may be relied on yet. */
+function deploymentFault({ registry, acceptors }: Deployment): string | undefined {
+  const { machine, configuration, acceptors: registryAcceptors } = fields(registry);
+  const { number, previous, quorums } = fields(configuration);
+  if (typeof machine !== "string") return "its registry has no machine";
+  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(previous))
+    return "its registry's configuration has no number";
+  for (const servers of [registryAcceptors, acceptors])
+    if (!Array.isArray(servers) || !servers.every(isSqliteServer)) return "its acceptors are not SQLite tables";
+  const fault = quorumsFault(quorums);
+  if (fault !== undefined) return `its registry's quorums: ${fault}`;
+  const known = new Set(registry.acceptors.map(({ id }) => id));
+  const stranger = registry.configuration.quorums.acceptors.find((id) => !known.has(id));
+  return stranger === undefined ? undefined : `its registry's acceptor ${stranger} has no table`;
+}
+
+function quorumsFault(quorums: unknown): string | undefined {
+  try {
+    return faultOf(quorums as Configuration["quorums"]);
+  } catch {
+    return "they are no quorum system";
+  }
+}
+
+function isSqliteServer(value: unknown): value is AcceptorServer {
+  const { id, kind, location, incarnation } = fields(value);
+  const isText = [id, location, incarnation].every((text) => typeof text === "string" && text !== "");
+  return isText && kind === "sqlite";
+}
+
+function fields(value: unknown): Partial<Record<string, unknown>> {
+  return typeof value === "object" && value !== null ? value : {};
+}
+
+function damaged(file: string, fault: string): TheseusError {
+  return new Invalid(
+    "invalid_request",
+    `${file} is not a deployment file: ${fault}; bring back the file that was there, or use another --dir`,
+  );
+}
+

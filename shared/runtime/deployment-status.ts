@@ -1,0 +1,90 @@
+/** `GET /v1/status`: the whole deployment as one process sees it, gathered when somebody asks. */
+import { HEAD } from "../protocol/acceptor.ts";
+import type { MachineId } from "../protocol/configuration.ts";
+import type { AcceptorServer } from "../protocol/registry.ts";
+import type { DeploymentStatus, MachineStatus } from "./backend.ts";
+import type { Fleet, Member } from "./fleet.ts";
+import type { Led } from "./peers/message.ts";
+import type { RegistryClient } from "./registry-client.ts";
+import { REGISTRY } from "./registry-service.ts";
+import type { StorePool } from "./store-pool.ts";
+
+/** Machines told of; `GET /v1/machines` pages through more. */
+const MACHINES_MAX = 100;
+/** Somebody waits for the page; whoever does not answer by then is shown as not answering. */
+const ANSWER_MS_MAX = 1_000;
+
+export async function deploymentStatus(
+  fleet: Fleet,
+  stores: StorePool,
+  registry: RegistryClient,
+  describe: (member: Member) => MachineStatus,
+): Promise<DeploymentStatus> {
+  const [servers, registryStatus, registered] = await Promise.all([
+    inTime(registry.servers()),
+    inTime(registry.status()),
+    inTime(registry.machines("")),
+  ]);
+  const acceptors = servers?.acceptors ?? [];
+  stores.learn(acceptors);
+  const led = new Map(fleet.peers.led.map((each) => [each.machine, each]));
+  const machines = new Set([...(registered ?? []), ...led.keys(), ...[...fleet.members].map((m) => m.machine)]);
+  return {
+    leaders: leaders(fleet),
+    acceptors: await Promise.all(acceptors.map((acceptor) => acceptorStatus(acceptor, stores, machines))),
+    registry: {
+      configuration: registryStatus?.configuration.number ?? 0,
+      acceptors: registryStatus?.configuration.quorums.acceptors ?? [],
+      address: registry.url,
+    },
+    machines: await Promise.all(
+      [...machines].filter((machine) => fleet.knows(machine)).sort().slice(0, MACHINES_MAX).map((machine) => machineStatus(fleet, machine, led.get(machine), describe)),
+    ),
+  };
+}
+
+function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
+  const live = [fleet.self, ...fleet.peers.live].map(({ id, address, pid }) => ({ id, address, pid, state: "live" }));
+  const silent = fleet.peers.silent.map((address) => ({ id: address, address, state: "suspected" }));
+  return [...live, ...silent].sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/** A table says whether it is there; it knows nothing of its use, so any machine's Head will do. */
+async function acceptorStatus(
+  { id, kind, location }: AcceptorServer,
+  stores: StorePool,
+  machines: ReadonlySet<MachineId>,
+): Promise<DeploymentStatus["acceptors"][number]> {
+  const [machine = REGISTRY] = machines;
+  const outcomes = await inTime(stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }]) ?? Promise.resolve([]));
+  const outcome = outcomes?.[0];
+  const isLost = outcome?.outcome === "refused" && outcome.gone === true;
+  const isSilent = outcome === undefined || outcome.outcome === "unknown";
+  return { id, kind, location, role: "acceptor", state: isLost ? "lost" : isSilent ? "suspected" : "live" };
+}
+
+async function machineStatus(
+  fleet: Fleet,
+  machine: MachineId,
+  led: Led | undefined,
+  describe: (member: Member) => MachineStatus,
+): Promise<MachineStatus> {
+  const member = fleet.member(machine);
+  member.location ??= led?.location;
+  const leader = fleet.leaderElsewhere(machine);
+  if (leader === undefined) return describe(member);
+  const told = await inTime(
+    fetch(`${leader.address}/v1/machines/${machine}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).then(
+      (response) => response.json() as Promise<MachineStatus>,
+    ),
+  );
+  const { id, address } = leader;
+  return told ?? { ...describe(member), leader: { id, address }, ballot: led?.ballot ?? null };
+}
+
+/** What was answered in time; undefined when nothing was. */
+async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, ANSWER_MS_MAX, undefined);
+  return Promise.race([answer.catch(() => undefined), promise]).finally(() => clearTimeout(timer));
+}

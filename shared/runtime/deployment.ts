@@ -1,0 +1,89 @@
+/**
+ * The deployment file: what a deployment on this machine must know before its registry answers, namely the
+ * registry's own configuration, and the tables of both kinds with their birth stamps (PROTOCOL §11).
+ *
+ * It is replaced whole or not at all. In the file a table's location is relative to the file's folder, so
+ * that the folder may be moved; in memory it is absolute.
+ */
+import { open, readFile, rename } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import { Invalid } from "../errors.ts";
+import type { Configuration, MachineId } from "../protocol/configuration.ts";
+import type { AcceptorServer } from "../protocol/registry.ts";
+import { FORMAT, parseDeployment } from "./deployment-format.ts";
+import { fileTrouble } from "./file-trouble.ts";
+
+export interface Deployment {
+  readonly registry: {
+    readonly machine: MachineId;
+    readonly configuration: Configuration;
+    readonly acceptors: readonly AcceptorServer[];
+  };
+  /** The tables of all other machines. */
+  readonly acceptors: readonly AcceptorServer[];
+}
+
+export function deploymentFile(dir: string): string {
+  return join(dir, "theseus.json");
+}
+
+/** @throws Invalid, Forbidden or VersionSkew in a sentence for a person. */
+export async function readDeployment(file: string): Promise<Deployment> {
+  const deployment = await findDeployment(file);
+  if (deployment === undefined) throw new Invalid("invalid_request", `there is no deployment file ${file}`);
+  return deployment;
+}
+
+/** Undefined: there is no such file. */
+export async function findDeployment(file: string): Promise<Deployment | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw fileTrouble(error, `${file} cannot be read`);
+  }
+  const deployment = parseDeployment(text, file);
+  return withLocations(deployment, (location) => resolve(dirname(file), location));
+}
+
+/** On disk for good when the promise resolves. */
+export async function writeDeployment(file: string, deployment: Deployment): Promise<void> {
+  const folder = dirname(resolve(file));
+  const stored = withLocations(deployment, (location) => relative(folder, location));
+  const unfinished = `${file}.new`;
+  try {
+    await writeFlushed(unfinished, `${JSON.stringify({ format: FORMAT, ...stored }, undefined, 2)}\n`);
+    await rename(unfinished, file);
+    await flushFolder(folder);
+  } catch (error) {
+    throw fileTrouble(error, `${file} cannot be written`);
+  }
+}
+
+async function writeFlushed(path: string, text: string): Promise<void> {
+  const handle = await open(path, "w", 0o600);
+  try {
+    await handle.writeFile(text);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** A renamed file is there for good only once its folder is flushed. */
+async function flushFolder(path: string): Promise<void> {
+  const handle = await open(path, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function withLocations(deployment: Deployment, move: (location: string) => string): Deployment {
+  const moved = (servers: readonly AcceptorServer[]) =>
+    servers.map((server) => ({ ...server, location: move(server.location) }));
+  const { registry, acceptors } = deployment;
+  return { registry: { ...registry, acceptors: moved(registry.acceptors) }, acceptors: moved(acceptors) };
+}

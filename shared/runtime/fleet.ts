@@ -1,0 +1,286 @@
+/**
+ * The machines that one leader process hosts, and which of them it should lead.
+ *
+ * A machine is led by whoever leads it already, else by the live process that rendezvous hashing ranks
+ * first for it. Every process decides that from what it hears of its peers; when their views differ, two
+ * try, and ballots decide. Others follow the leader, so that the next candidate is warm.
+ */
+import { Invalid, type TheseusError, Unavailable } from "../errors.ts";
+import { machineCode, type MachineDefinition } from "../machine.ts";
+import type { Ballot } from "../protocol/ballot.ts";
+import type { MachineId } from "../protocol/configuration.ts";
+import type { Abdication } from "../protocol/leader.ts";
+import type { AcceptorId } from "../protocol/quorum.ts";
+import type { Location } from "../protocol/registry.ts";
+import { MACHINE_GEOMETRY, type Slot } from "../protocol/slot.ts";
+import { configurationOf } from "./host.ts";
+import { Hosted } from "./hosted.ts";
+import type { Identity, Led } from "./peers/message.ts";
+import type { Peers } from "./peers/peers.ts";
+import type { Ports } from "./ports.ts";
+import type { RegistryClient } from "./registry-client.ts";
+import { rank } from "./rendezvous.ts";
+import { startMachine } from "./start-machine.ts";
+import type { StorePool } from "./store-pool.ts";
+
+/** A machine that was used this recently is taken over at once; another when it is used again. */
+const IN_USE_MS = 60_000;
+/** One try at leading: fence, learn, recover. A long log takes a while to learn. */
+const LEAD_MS_MAX = 30_000;
+/** After an abdication the successor's word arrives within this time, if there is one. */
+const RECONSIDER_MS = 300;
+
+/** What the process reports: the events that an operator wants to see. */
+export interface FleetEvents {
+  leads(machine: MachineId, ballot: Ballot): void;
+  abdicated(machine: MachineId, abdication: Abdication, ballot: Ballot): void;
+  lost(machine: MachineId, acceptor: AcceptorId): void;
+  failed(machine: MachineId, error: unknown): void;
+}
+
+export interface FleetOptions {
+  readonly self: Identity;
+  readonly definitions: ReadonlyMap<string, MachineDefinition>;
+  readonly registry: RegistryClient;
+  readonly stores: StorePool;
+  readonly ports: Ports;
+  readonly events: FleetEvents;
+}
+
+/** One machine as this process knows it. */
+export interface Member {
+  readonly machine: MachineId;
+  readonly definition: MachineDefinition;
+  readonly hosted: Hosted;
+  location: Location | undefined;
+  usedAt: number;
+  /** A try at leading that is under way. */
+  trying: Promise<void> | undefined;
+}
+
+export class Fleet {
+  readonly self: Identity;
+  readonly #options: FleetOptions;
+  readonly #members = new Map<MachineId, Member>();
+  #peers: Peers | undefined;
+  #isLeaving = false;
+
+  constructor(options: FleetOptions) {
+    this.#options = options;
+    this.self = options.self;
+  }
+
+  get members(): Iterable<Member> {
+    return this.#members.values();
+  }
+
+  get peers(): Peers {
+    if (this.#peers === undefined) throw new Error("the fleet has not met its peers yet");
+    return this.#peers;
+  }
+
+  /** What this process leads, as its peers are told. */
+  *leads(): Iterable<Led> {
+    for (const { machine, hosted, location } of this.#members.values()) {
+      const { ballot } = hosted.host;
+      if (hosted.host.serving && ballot !== undefined && location !== undefined) yield { machine, ballot, location };
+    }
+  }
+
+  meet(peers: Peers): void {
+    this.#peers = peers;
+    peers.on("leads", (peer, led) => this.#onLeads(peer, led));
+    peers.on("left", (_, led) => this.#onVacant(led));
+    peers.on("suspected", (_, led) => {
+      for (const each of led) this.#onVacant(each);
+    });
+    peers.on("behind", (peer, machine) => this.#catchUp(peer, machine));
+    peers.on("chosen", (peer, machine, slot, text) => this.#onChosen(peer, machine, slot, text));
+  }
+
+  /** The machine, hosted but not necessarily led. @throws Invalid (unknown_machine) when no definition has its name. */
+  member(machine: MachineId): Member {
+    const known = this.#members.get(machine);
+    if (known !== undefined) return known;
+    const definition = this.definition(machine);
+    const { ports, self } = this.#options;
+    const code = machineCode(definition);
+    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process: self.process, ports });
+    const member: Member = {
+      machine,
+      definition,
+      hosted,
+      location: undefined,
+      usedAt: Number.NEGATIVE_INFINITY,
+      trying: undefined,
+    };
+    hosted.on("serving", (ballot) => this.#onServing(member, ballot));
+    hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
+    hosted.on("lost", (acceptor) => this.#options.events.lost(machine, acceptor));
+    this.#members.set(machine, member);
+    return member;
+  }
+
+  /** Whether this process has the code of the machine. */
+  knows(machine: MachineId): boolean {
+    return this.#options.definitions.has(nameOf(machine));
+  }
+
+  /** @throws Invalid (unknown_machine) when no definition has the machine's name. */
+  definition(machine: MachineId): MachineDefinition {
+    const definition = this.#options.definitions.get(nameOf(machine));
+    if (definition !== undefined) return definition;
+    const names = [...this.#options.definitions.keys()].join(", ");
+    throw new Invalid("unknown_machine", `there is no machine "${nameOf(machine)}"; there are: ${names}`);
+  }
+
+  /** The member, led by this process. @throws Unavailable (not_leader) naming whom to ask, or when it cannot lead now. */
+  async led(machine: MachineId): Promise<Member> {
+    const member = this.member(machine);
+    member.usedAt = this.#options.ports.elapsed();
+    if (member.hosted.host.serving) return member;
+    const elsewhere = this.leaderElsewhere(machine) ?? this.#betterCandidate(machine);
+    if (elsewhere !== undefined) throw this.notLeader(machine, elsewhere);
+    if (this.#isLeaving) throw new Unavailable("unavailable", "this process is shutting down: try again");
+    await this.#try(member);
+    return member;
+  }
+
+  /** The live peer that leads the machine, if one does. */
+  leaderElsewhere(machine: MachineId): Identity | undefined {
+    return this.#peers?.leaderOf(machine)?.peer;
+  }
+
+  notLeader(machine: MachineId, leader: Identity): Unavailable {
+    return new Unavailable("not_leader", `${machine} is led by ${leader.id}: ask ${leader.address}`, {
+      leader: leader.address,
+    });
+  }
+
+  /** The same error, naming whoever leads by now when this process does not. */
+  withLeader(machine: MachineId, error: TheseusError): TheseusError {
+    const leader = this.leaderElsewhere(machine);
+    return error.code === "not_leader" && leader !== undefined ? this.notLeader(machine, leader) : error;
+  }
+
+  /** Sends a watcher what is chosen from `from` on; undefined when that is older than what is in memory. */
+  follow(machine: MachineId, from: Slot, send: (slot: Slot, text: string) => void): (() => void) | undefined {
+    const member = this.#members.get(machine);
+    if (member === undefined) return undefined;
+    const { hosted } = member;
+    const backlog = hosted.host.log.range(from, hosted.host.log.last);
+    if (backlog === undefined) return undefined;
+    backlog.forEach((text, index) => {
+      send((from + index) as Slot, text);
+    });
+    hosted.on("executed", send);
+    return () => hosted.off("executed", send);
+  }
+
+  /** Hands every machine over and leads no more; peers are told first, so that no client is sent back here. */
+  async leave(): Promise<void> {
+    this.#isLeaving = true;
+    this.peers.tell({ type: "leaving" });
+    const led = [...this.leads()].map(({ machine }) => this.member(machine));
+    await Promise.all(led.map(({ hosted }) => hosted.handOver()));
+  }
+
+  #try(member: Member): Promise<void> {
+    member.trying ??= this.#lead(member).finally(() => {
+      member.trying = undefined;
+    });
+    return member.trying;
+  }
+
+  async #lead(member: Member): Promise<void> {
+    const { machine, hosted } = member;
+    member.location ??= await this.#start(machine);
+    this.#options.stores.learn(member.location.acceptors);
+    try {
+      await hosted.lead(member.location.configuration, LEAD_MS_MAX);
+    } catch (error) {
+      throw this.withLeader(machine, error as TheseusError);
+    }
+  }
+
+  #start(machine: MachineId): Promise<Location> {
+    const { registry, stores, ports } = this.#options;
+    return startMachine(machine, registry, stores, ports);
+  }
+
+  /** The peer that should lead rather than this process. */
+  #betterCandidate(machine: MachineId): Identity | undefined {
+    const candidates = this.#peers?.candidates ?? [];
+    const ids = candidates.map(({ id }) => id);
+    const [first] = rank(machine, this.#isLeaving ? ids : [...ids, this.self.id]);
+    return candidates.find(({ id }) => id === first);
+  }
+
+  #onServing(member: Member, ballot: Ballot): void {
+    const { machine, location } = member;
+    this.#options.events.leads(machine, ballot);
+    if (location !== undefined) this.#peers?.tell({ type: "leads", led: { machine, ballot, location } });
+  }
+
+  #onAbdicated(member: Member, abdication: Abdication, ballot: Ballot): void {
+    this.#options.events.abdicated(member.machine, abdication, ballot);
+    this.#peers?.tell({ type: "left", machine: member.machine });
+    const isSuperseded =
+      abdication.why === "fenced" && configurationOf(abdication.by) > configurationOf(ballot);
+    if (isSuperseded) member.location = undefined;
+    const { ports } = this.#options;
+    ports.after(RECONSIDER_MS * (1 + ports.random()), () => this.#leadIfVacant(member));
+  }
+
+  /** A peer leads: one with a higher ballot deposes this process; otherwise this process may follow it. */
+  #onLeads(peer: Identity, { machine, ballot, location }: Led): void {
+    if (!this.knows(machine)) return;
+    const member = this.member(machine);
+    const { host } = member.hosted;
+    member.location ??= location;
+    this.#options.stores.learn(location.acceptors);
+    host.noteBallot(ballot);
+    if (host.ballot !== undefined && host.ballot < ballot) host.resign();
+    if (!host.leading) this.#catchUp(peer, machine);
+  }
+
+  /** Reads the tables as far as they go, then listens to the leader. */
+  #catchUp(peer: Identity, machine: MachineId): void {
+    const member = this.member(machine);
+    const { location, hosted } = member;
+    if (location === undefined || hosted.host.leading) return;
+    member.usedAt = this.#options.ports.elapsed();
+    hosted.host.catchUp(location.configuration, () => this.#follow(peer, member));
+  }
+
+  #follow(peer: Identity, { machine, hosted }: Member): void {
+    this.#peers?.follow(peer, machine, (hosted.host.replica.applied + 1) as Slot);
+  }
+
+  #onChosen(peer: Identity, machine: MachineId, slot: Slot, text: string): void {
+    const member = this.member(machine);
+    member.usedAt = this.#options.ports.elapsed();
+    if (!member.hosted.host.learn(slot, text)) this.#follow(peer, member);
+  }
+
+  /** Its leader is gone. */
+  #onVacant({ machine, ballot, location }: Led): void {
+    if (!this.knows(machine)) return;
+    const member = this.member(machine);
+    member.location ??= location;
+    member.hosted.host.noteBallot(ballot);
+    this.#leadIfVacant(member);
+  }
+
+  #leadIfVacant(member: Member): void {
+    const { machine, hosted, usedAt } = member;
+    const isInUse = this.#options.ports.elapsed() - usedAt < IN_USE_MS;
+    const isVacant = !hosted.host.leading && this.leaderElsewhere(machine) === undefined;
+    if (this.#isLeaving || !isInUse || !isVacant || this.#betterCandidate(machine) !== undefined) return;
+    this.#try(member).catch((error: unknown) => this.#options.events.failed(machine, error));
+  }
+}
+
+function nameOf(machine: MachineId): string {
+  return machine.slice(0, machine.indexOf("/"));
+}

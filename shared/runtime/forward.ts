@@ -1,0 +1,102 @@
+/**
+ * The gateway's work: the same HTTP interface on one address, each request forwarded as it is to whoever
+ * leads its machine. What was never executed is tried again elsewhere; what may have been, only if the
+ * request makes repetition harmless, and otherwise its caller is told that the outcome is unknown.
+ */
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { type Context, Hono } from "hono";
+import type { Answer, Outgoing } from "../client/exchange.ts";
+import { Transport } from "../client/transport.ts";
+import type { LeaderDirectory } from "./leader-directory.ts";
+import { problemFor, problemResponse, type Report } from "./problem.ts";
+import { isRepeatable } from "./repeatable.ts";
+import { bytesOf } from "./requests.ts";
+import { type Bindings, get, limitBody } from "./routes.ts";
+import type { ServerBindings } from "./serve.ts";
+
+/** Below the 30 s of the client and of most balancers, so that the caller hears what happened. */
+const DEADLINE_MS = 15_000;
+
+const MACHINE = /^\/v1\/machines\/([^/?]+\/[^/?]+)/;
+
+/** They concern one connection, or are set anew for the next one. */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  "connection",
+  "content-length",
+  "expect",
+  "host",
+  "keep-alive",
+  "origin",
+  "proxy-authenticate",
+  "proxy-authorization",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+
+export class Forwarder {
+  readonly app = new Hono<Bindings>();
+  readonly #transport: Transport;
+  readonly #deadlineMs: number;
+
+  constructor(directory: LeaderDirectory, report: Report = console.error, deadlineMs = DEADLINE_MS) {
+    this.#transport = new Transport(directory);
+    this.#deadlineMs = deadlineMs;
+    this.app.onError((error) => problemResponse(problemFor(error, report)));
+    get(this.app, "/v1/health", (c) => c.json({ status: "ok" }));
+    this.app.all("*", limitBody, (c) => this.#forward(c));
+  }
+
+  close(): void {
+    this.#transport.close();
+  }
+
+  async #forward(c: Context<Bindings>): Promise<Response> {
+    const request = await outgoingOf(c);
+    const machine = MACHINE.exec(request.path)?.[1] ?? "";
+    const mayRepeat = () => isRepeatable(request);
+    const answer = await this.#transport.call({ machine, request, deadlineMs: this.#deadlineMs, mayRepeat });
+    const init = { status: answer.status, headers: forwarded(answer.headers) as Record<string, string> };
+    return new Response(bodyOf(answer, c.env), init);
+  }
+}
+
+async function outgoingOf(c: Context<Bindings>): Promise<Outgoing> {
+  const { pathname, search } = new URL(c.req.url);
+  const { method } = c.req;
+  const headers = forwarded(c.req.header());
+  const body = method === "GET" || method === "HEAD" ? undefined : Buffer.from(await bytesOf(c));
+  return { method, path: `${pathname}${search}`, headers, body };
+}
+
+function forwarded(headers: IncomingHttpHeaders): OutgoingHttpHeaders {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !NOT_FORWARDED.has(name)));
+}
+
+function bodyOf(
+  { body, headers }: Answer,
+  env: Partial<ServerBindings>,
+): Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> {
+  if (Buffer.isBuffer(body)) return new Uint8Array(body);
+  // A log that was cut short must not look whole, so only an endless stream is ended for the server's sake.
+  const isEndless = headers["content-type"]?.startsWith("text/event-stream") === true;
+  return ReadableStream.from(through(body, isEndless ? env.closing : undefined, env.outgoing));
+}
+
+async function* through(
+  stream: IncomingMessage,
+  closing: AbortSignal | undefined,
+  outgoing: ServerBindings["outgoing"] | undefined,
+): AsyncGenerator<Uint8Array> {
+  const end = () => stream.destroy();
+  closing?.addEventListener("abort", end, { once: true });
+  try {
+    yield* stream as AsyncIterable<Buffer>;
+  } catch {
+    // The leader broke off, and so must we: an orderly end would be a lie.
+    if (!closing?.aborted) outgoing?.destroy();
+  } finally {
+    closing?.removeEventListener("abort", end);
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * A hosted machine: `Host` with promises, for callers that wait. Gets it to lead when asked to, and tells
+ * whoever listens what was executed.
+ */
+import { EventEmitter } from "node:events";
+import { type TheseusError, Unavailable } from "../errors.ts";
+import type { Ballot } from "../protocol/ballot.ts";
+import type { Configuration } from "../protocol/configuration.ts";
+import type { Abdication } from "../protocol/leader.ts";
+import type { AcceptorId } from "../protocol/quorum.ts";
+import type { Reply } from "../protocol/session.ts";
+import type { Slot } from "../protocol/slot.ts";
+import type { Command } from "../protocol/value.ts";
+import { Host, type HostOptions } from "./host.ts";
+
+/** `executed`: a slot was chosen and executed here. The others are what the process reports. */
+export interface HostedEvents {
+  serving: [ballot: Ballot];
+  abdicated: [abdication: Abdication, ballot: Ballot];
+  lost: [acceptor: AcceptorId];
+  executed: [slot: Slot, text: string];
+}
+
+export class Hosted extends EventEmitter<HostedEvents> {
+  readonly host: Host;
+  readonly machine: HostOptions["machine"];
+
+  constructor(options: Omit<HostOptions, "events">) {
+    super();
+    this.setMaxListeners(0);
+    this.machine = options.machine;
+    this.host = new Host({
+      ...options,
+      events: {
+        serving: (ballot) => this.emit("serving", ballot),
+        abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
+        lost: (acceptor) => this.emit("lost", acceptor),
+        executed: (slot, text) => this.emit("executed", slot, text),
+      },
+    });
+  }
+
+  /** Leads `configuration`, in one try. @throws Unavailable when it was beaten or takes longer than `deadlineMs`. */
+  lead(configuration: Configuration, deadlineMs: number): Promise<void> {
+    if (this.host.serving) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const settle = (error?: TheseusError): void => {
+        clearTimeout(timer);
+        this.off("serving", onServing);
+        this.off("abdicated", onAbdicated);
+        if (error === undefined) resolve();
+        else reject(error);
+      };
+      const onServing = (): void => settle();
+      const onAbdicated = (abdication: Abdication): void => settle(notElected(this.machine, abdication));
+      const timer = setTimeout(
+        () => settle(new Unavailable("unavailable", `too few acceptors of ${this.machine} answer: try later`)),
+        deadlineMs,
+      );
+      this.once("serving", onServing);
+      this.once("abdicated", onAbdicated);
+      this.host.lead(configuration);
+    });
+  }
+
+  /** One reply or error for each command, in order. */
+  send(commands: readonly Command[]): Promise<readonly (Reply | TheseusError)[]> {
+    return new Promise((resolve) => {
+      const results: (Reply | TheseusError)[] = [];
+      let missing = commands.length;
+      this.host.submit(commands, (index, result) => {
+        results[index] = result;
+        if (--missing === 0) resolve(results);
+      });
+    });
+  }
+
+  /** Resolves once the replica's state is the newest there is, with its slot. */
+  read(): Promise<Slot> {
+    return new Promise((resolve, reject) => {
+      this.host.read((result) => {
+        if (typeof result === "number") resolve(result);
+        else reject(result);
+      });
+    });
+  }
+
+  handOver(): Promise<void> {
+    return new Promise((resolve) => this.host.handOver(resolve));
+  }
+}
+
+function notElected(machine: string, abdication: Abdication): Unavailable {
+  switch (abdication.why) {
+    case "fenced":
+      return new Unavailable("not_leader", `another process leads ${machine}: ask it`);
+    case "noQuorum":
+      return new Unavailable(
+        "unavailable",
+        `${machine} has lost too many acceptors (${abdication.lost.join(", ")}): replace them`,
+      );
+    case "damaged":
+      return new Unavailable("unavailable", `${abdication.acceptor} is damaged (${abdication.detail}): try again`);
+    case "alarm":
+      return new Unavailable(
+        "unavailable",
+        `${machine} stopped: invariant ${abdication.alarm.invariant} is broken (${abdication.alarm.detail})`,
+      );
+    case "overtaken":
+    case "stopped":
+      return new Unavailable("not_leader", `this process no longer leads ${machine}: try again`);
+  }
+}

@@ -1,0 +1,181 @@
+/** What the HTTP interface serves on a leader process: its fleet's machines. */
+import { Invalid, TheseusError } from "../errors.ts";
+import { machineCode, type MachineDefinition, validateCommand } from "../machine.ts";
+import { parseBallot } from "../protocol/ballot.ts";
+import type { MachineId } from "../protocol/configuration.ts";
+import type { Message } from "../protocol/inbox.ts";
+import { Replica } from "../protocol/replica.ts";
+import { MACHINE_GEOMETRY, type Slot } from "../protocol/slot.ts";
+import { type Command, decodeBatch } from "../protocol/value.ts";
+import type { Backend, Consistency, DeploymentStatus, LogLine, MachineStatus } from "./backend.ts";
+import { deploymentStatus } from "./deployment-status.ts";
+import type { Fleet, Member } from "./fleet.ts";
+import { history } from "./history.ts";
+import { toJson } from "./json.ts";
+import type { RegistryClient } from "./registry-client.ts";
+import type { StorePool } from "./store-pool.ts";
+
+export class LeaderBackend implements Backend {
+  readonly #fleet: Fleet;
+  readonly #stores: StorePool;
+  readonly #registry: RegistryClient;
+
+  constructor(fleet: Fleet, stores: StorePool, registry: RegistryClient) {
+    this.#fleet = fleet;
+    this.#stores = stores;
+    this.#registry = registry;
+  }
+
+  async validate(machine: MachineId, command: unknown): Promise<unknown> {
+    return validateCommand(this.#fleet.definition(machine), command);
+  }
+
+  async send(machine: MachineId, commands: readonly Command[]) {
+    const { hosted } = await this.#fleet.led(machine);
+    const results = await hosted.send(commands);
+    return results.map((result) =>
+      result instanceof TheseusError ? this.#fleet.withLeader(machine, result) : result,
+    );
+  }
+
+  async query(machine: MachineId, query: string, args: unknown, consistency: Consistency) {
+    const answer = this.#queryOf(this.#fleet.definition(machine), query);
+    if (consistency === "stale") {
+      const { replica } = this.#fleet.member(machine).hosted.host;
+      return { asOf: replica.applied, result: answer(replica.state, args) };
+    }
+    const { hosted } = await this.#fleet.led(machine);
+    const asOf = await this.#read(machine, hosted.read());
+    return { asOf, result: answer(hosted.host.replica.state, args) };
+  }
+
+  async describe(machine: MachineId): Promise<MachineStatus> {
+    const leader = this.#fleet.leaderElsewhere(machine);
+    if (leader !== undefined) throw this.#fleet.notLeader(machine, leader);
+    return this.describeHere(await this.#started(machine));
+  }
+
+  /** What this process knows of a machine that it hosts. */
+  describeHere({ machine, definition, hosted, location }: Member): MachineStatus {
+    const { host } = hosted;
+    const slash = machine.indexOf("/");
+    const { id, address } = this.#fleet.self;
+    const configuration = location?.configuration;
+    return {
+      machine: machine.slice(0, slash),
+      id: machine.slice(slash + 1),
+      version: definition.version,
+      configuration: {
+        number: configuration?.number ?? 0,
+        mode: "majority",
+        acceptors: configuration?.quorums.acceptors ?? [],
+      },
+      leader: host.serving ? { id, address } : null,
+      ballot: host.ballot ?? null,
+      chosen: host.replica.applied,
+      applied: host.replica.applied,
+    };
+  }
+
+  async *log(machine: MachineId, from: Slot): AsyncGenerator<LogLine> {
+    const member = await this.#ledAndRead(machine);
+    for await (const [slot, text] of this.#history(member, from, member.hosted.host.replica.applied)) {
+      const { ballot, commands } = decodeBatch(text);
+      yield { slot, ballot, configuration: parseBallot(ballot).configuration, commands };
+    }
+  }
+
+  async state(machine: MachineId, at?: Slot) {
+    const member = await this.#ledAndRead(machine);
+    const { replica } = member.hosted.host;
+    if (at === undefined || at === replica.applied)
+      return { asOf: replica.applied, state: toJson(replica.state) };
+    if (at > replica.applied)
+      throw new Invalid("not_found", `slot ${at} is not chosen yet; the newest is ${replica.applied}`);
+    const past = new Replica(machineCode(member.definition));
+    for await (const [slot, text] of this.#history(member, 1 as Slot, at)) past.execute(slot, text);
+    return { asOf: at, state: toJson(past.state) };
+  }
+
+  async *inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncGenerator<Message> {
+    const { hosted } = await this.#fleet.led(machine);
+    let cursor = after;
+    while (!signal.aborted && hosted.host.serving) {
+      const changed = nextChange(hosted, signal);
+      for (const message of hosted.host.replica.inbox(client, cursor)) {
+        cursor = message.cursor;
+        yield message;
+      }
+      await changed;
+    }
+  }
+
+  status(): Promise<DeploymentStatus> {
+    return deploymentStatus(this.#fleet, this.#stores, this.#registry, (member) => this.describeHere(member));
+  }
+
+  async machines(after: string, limit: number): Promise<readonly string[]> {
+    return (await this.#registry.machines(after)).slice(0, limit);
+  }
+
+  #queryOf(definition: MachineDefinition, name: string): (state: unknown, args: unknown) => unknown {
+    const query = definition.queries[name];
+    if (query === undefined) {
+      const names = Object.keys(definition.queries).join(", ");
+      throw new Invalid("unknown_query", `${definition.name} has no query "${name}"; it has: ${names}`);
+    }
+    return (state, args) => {
+      try {
+        return toJson(query(state, args));
+      } catch (cause) {
+        const message = cause instanceof Error ? cause.message : String(cause);
+        throw new Invalid("query_failed", `${definition.name}'s query ${name} threw: ${message}`, { cause });
+      }
+    };
+  }
+
+  #history(member: Member, from: Slot, to: Slot): AsyncGenerator<readonly [Slot, string]> {
+    const { machine, hosted, location } = member;
+    const acceptors = location?.configuration.quorums.acceptors ?? [];
+    const options = { machine, geometry: MACHINE_GEOMETRY, acceptors, stores: this.#stores, log: hosted.host.log };
+    return history(options, from, to);
+  }
+
+  /** For questions about a machine, which must not start it. */
+  async #started(machine: MachineId): Promise<Member> {
+    const member = this.#fleet.member(machine);
+    member.location ??= await this.#registry.lookup(machine);
+    this.#stores.learn(member.location.acceptors);
+    return member;
+  }
+
+  async #ledAndRead(machine: MachineId): Promise<Member> {
+    await this.#started(machine);
+    const member = await this.#fleet.led(machine);
+    await this.#read(machine, member.hosted.read());
+    return member;
+  }
+
+  async #read(machine: MachineId, read: Promise<Slot>): Promise<Slot> {
+    try {
+      return await read;
+    } catch (error) {
+      throw error instanceof TheseusError ? this.#fleet.withLeader(machine, error) : error;
+    }
+  }
+}
+
+/** Resolves when something was executed, leadership ended, or the reader left. */
+function nextChange(hosted: Member["hosted"], signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      hosted.off("executed", settle);
+      hosted.off("abdicated", settle);
+      signal.removeEventListener("abort", settle);
+      resolve();
+    };
+    hosted.on("executed", settle);
+    hosted.on("abdicated", settle);
+    signal.addEventListener("abort", settle);
+  });
+}

@@ -1,0 +1,54 @@
+/**
+ * What leader processes tell each other over one WebSocket: the dialler watches, the other side is
+ * watched. No storage is touched. A chosen value travels as it is, after two header lines.
+ */
+import type { Ballot, ProcessId } from "../../protocol/ballot.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Location } from "../../protocol/registry.ts";
+import type { Slot } from "../../protocol/slot.ts";
+
+/** Raised when a message changes its meaning; peers of another version are not listened to. */
+export const PEER_FORMAT = 1;
+
+/** One leader process. `id` outlives restarts, `process` does not. */
+export interface Identity {
+  readonly id: string;
+  readonly process: ProcessId;
+  readonly address: string;
+  readonly pid: number;
+}
+
+/** A machine that a peer leads. That its location is so is a stable fact, and may be kept. */
+export interface Led {
+  readonly machine: MachineId;
+  readonly ballot: Ballot;
+  readonly location: Location;
+}
+
+export type PeerMessage =
+  | { readonly type: "hello"; readonly format: number; readonly self: Identity }
+  | { readonly type: "beat" }
+  /** Addresses of other leader processes, so that each finds all without the registry. */
+  | { readonly type: "peers"; readonly addresses: readonly string[] }
+  | { readonly type: "leads"; readonly led: Led }
+  | { readonly type: "left"; readonly machine: MachineId }
+  /** Is shutting down: no candidate any more. */
+  | { readonly type: "leaving" }
+  /** Watcher to watched: send me what is chosen from this slot on. */
+  | { readonly type: "follow"; readonly machine: MachineId; readonly from: Slot }
+  /** Watched to watcher: that is older than what is kept in memory; read the tables first. */
+  | { readonly type: "behind"; readonly machine: MachineId }
+  | { readonly type: "chosen"; readonly machine: MachineId; readonly slot: Slot; readonly text: string };
+
+export function encodeMessage(message: PeerMessage): string {
+  if (message.type !== "chosen") return JSON.stringify(message);
+  return `${message.machine}\n${message.slot}\n${message.text}`;
+}
+
+/** @throws SyntaxError or RangeError when it is not a message. */
+export function decodeMessage(data: string): PeerMessage {
+  if (data.startsWith("{")) return JSON.parse(data) as PeerMessage;
+  const [machine, slot, text] = data.split("\n", 3);
+  if (text === undefined) throw new RangeError("not a peer's message");
+  return { type: "chosen", machine: machine as MachineId, slot: Number(slot) as Slot, text };
+}

@@ -1,0 +1,157 @@
+/**
+ * The other leader processes: who lives, who leads what, and what gets chosen there. Containers watch each
+ * other directly, so neither storage nor the registry is on the path of a failover.
+ */
+import { EventEmitter } from "node:events";
+import type { Server } from "node:http";
+import { type Ballot, parseBallot } from "../../protocol/ballot.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Slot } from "../../protocol/slot.ts";
+import type { Identity, Led, PeerMessage } from "./message.ts";
+import { type Follow, Watched } from "./watched.ts";
+import { Watcher } from "./watcher.ts";
+
+export interface PeersEvents {
+  live: [peer: Identity];
+  /** With what it led, as it last said. */
+  suspected: [peer: Identity, led: readonly Led[]];
+  /** Is about to stop, and still leads what it does not say it left. */
+  leaving: [peer: Identity];
+  leads: [peer: Identity, led: Led];
+  /** Handed over: the next candidate should lead. */
+  left: [peer: Identity, led: Led];
+  behind: [peer: Identity, machine: MachineId];
+  chosen: [peer: Identity, machine: MachineId, slot: Slot, text: string];
+}
+
+interface Known {
+  readonly led: Map<MachineId, Led>;
+  isLeaving: boolean;
+}
+
+export interface PeersOptions {
+  readonly self: Identity;
+  readonly server: Server;
+  readonly leads: () => Iterable<Led>;
+  readonly follow: Follow;
+}
+
+export class Peers extends EventEmitter<PeersEvents> {
+  readonly #self: Identity;
+  readonly #watched: Watched;
+  readonly #watchers = new Map<string, Watcher>();
+  /** By process: a restarted peer is another one, and leads nothing yet. */
+  readonly #known = new Map<string, Known>();
+
+  constructor({ self, server, leads, follow }: PeersOptions) {
+    super();
+    this.#self = self;
+    this.#watched = new Watched(server, {
+      self,
+      leads,
+      follow,
+      addresses: () => [...this.#watchers.keys()],
+      greeted: (watcher) => this.watch(watcher.address),
+    });
+  }
+
+  /** Watches whoever answers at the address, from now on. */
+  watch(address: string): void {
+    if (address === this.#self.address || this.#watchers.has(address)) return;
+    const watcher = new Watcher(address, this.#self, {
+      live: (peer) => this.#live(peer),
+      suspected: (peer) => this.#suspected(peer),
+      heard: (peer, message) => this.#heard(peer, message),
+    });
+    this.#watchers.set(address, watcher);
+  }
+
+  /** The peers that live and are not leaving. */
+  get candidates(): readonly Identity[] {
+    return this.live.filter((peer) => this.#known.get(peer.process)?.isLeaving !== true);
+  }
+
+  get live(): readonly Identity[] {
+    return [...this.#watchers.values()].flatMap(({ peer }) => (peer === undefined ? [] : [peer]));
+  }
+
+  /** Addresses where nobody answers now. */
+  get silent(): readonly string[] {
+    return [...this.#watchers.values()].filter(({ peer }) => peer === undefined).map(({ address }) => address);
+  }
+
+  /** The live peer that leads the machine in the highest ballot. */
+  leaderOf(machine: MachineId): { peer: Identity; led: Led } | undefined {
+    let leader: { peer: Identity; led: Led } | undefined;
+    for (const peer of this.live) {
+      const led = this.#known.get(peer.process)?.led.get(machine);
+      if (led !== undefined && (leader === undefined || led.ballot > leader.led.ballot)) leader = { peer, led };
+    }
+    return leader;
+  }
+
+  /** The live peer that owns a ballot. */
+  ownerOf(ballot: Ballot): Identity | undefined {
+    const { process } = parseBallot(ballot);
+    return this.live.find((peer) => peer.process === process);
+  }
+
+  /** Every machine that live peers lead. */
+  get led(): readonly Led[] {
+    return this.live.flatMap((peer) => [...(this.#known.get(peer.process)?.led.values() ?? [])]);
+  }
+
+  follow(peer: Identity, machine: MachineId, from: Slot): void {
+    this.#watchers.get(peer.address)?.follow(machine, from);
+  }
+
+  tell(message: Extract<PeerMessage, { type: "leads" | "left" | "leaving" }>): void {
+    this.#watched.tell(message);
+  }
+
+  close(): void {
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watched.close();
+  }
+
+  #live(peer: Identity): void {
+    this.#known.set(peer.process, { led: new Map(), isLeaving: false });
+    this.emit("live", peer);
+  }
+
+  #suspected(peer: Identity): void {
+    const led = [...(this.#known.get(peer.process)?.led.values() ?? [])];
+    this.#known.delete(peer.process);
+    this.emit("suspected", peer, led);
+  }
+
+  #heard(peer: Identity, message: PeerMessage): void {
+    const known = this.#known.get(peer.process);
+    if (known === undefined) return;
+    switch (message.type) {
+      case "peers":
+        for (const address of message.addresses) this.watch(address);
+        break;
+      case "leads":
+        known.led.set(message.led.machine, message.led);
+        this.emit("leads", peer, message.led);
+        break;
+      case "left": {
+        const led = known.led.get(message.machine);
+        known.led.delete(message.machine);
+        if (led !== undefined) this.emit("left", peer, led);
+        break;
+      }
+      case "leaving":
+        known.isLeaving = true;
+        this.emit("leaving", peer);
+        break;
+      case "behind":
+        this.emit("behind", peer, message.machine);
+        break;
+      case "chosen":
+        this.emit("chosen", peer, message.machine, message.slot, message.text);
+        break;
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/**
+ * The watching side: one peer, dialled until it answers and again whenever it is lost. A peer is suspected
+ * when its connection is reset or it is silent for too long. A suspicion is never a fact: acting on a
+ * wrong one costs a duel of ballots, and nothing else.
+ */
+import { WebSocket } from "ws";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Slot } from "../../protocol/slot.ts";
+import { backoffMs } from "../backoff.ts";
+import { decodeMessage, encodeMessage, type Identity, PEER_FORMAT, type PeerMessage } from "./message.ts";
+import { BEAT_MS, PEER_PATH } from "./watched.ts";
+
+/** Silence after which a peer is suspected: ten beats, since a busy machine delays some. */
+export const SUSPECT_AFTER_MS = 1_000;
+
+export interface WatcherEvents {
+  /** The peer said who it is. */
+  live(peer: Identity): void;
+  /** It was live, and is suspected now. */
+  suspected(peer: Identity): void;
+  heard(peer: Identity, message: PeerMessage): void;
+}
+
+export class Watcher {
+  readonly address: string;
+  readonly #self: Identity;
+  readonly #events: WatcherEvents;
+  readonly #timer: NodeJS.Timeout;
+  #socket: WebSocket | undefined;
+  #peer: Identity | undefined;
+  #heardAt = performance.now();
+  #lookedAt = performance.now();
+  #attempts = 0;
+  #redial: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(address: string, self: Identity, events: WatcherEvents) {
+    this.address = address;
+    this.#self = self;
+    this.#events = events;
+    this.#timer = setInterval(() => this.#look(), BEAT_MS);
+    this.#dial();
+  }
+
+  /** Who answers there; undefined while nobody does. */
+  get peer(): Identity | undefined {
+    return this.#peer;
+  }
+
+  follow(machine: MachineId, from: Slot): void {
+    this.#socket?.send(encodeMessage({ type: "follow", machine, from }));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    clearInterval(this.#timer);
+    clearTimeout(this.#redial);
+    this.#socket?.terminate();
+  }
+
+  #dial(): void {
+    const socket = new WebSocket(new URL(PEER_PATH, this.address.replace(/^http/, "ws")), {
+      handshakeTimeout: SUSPECT_AFTER_MS,
+      perMessageDeflate: false,
+    });
+    socket.on("open", () => {
+      this.#socket = socket;
+      this.#heardAt = performance.now();
+      socket.send(encodeMessage({ type: "hello", format: PEER_FORMAT, self: this.#self }));
+    });
+    socket.on("message", (data) => this.#hear(socket, String(data)));
+    socket.on("error", () => socket.terminate());
+    socket.on("close", () => this.#lost());
+  }
+
+  #hear(socket: WebSocket, data: string): void {
+    this.#heardAt = performance.now();
+    let message: PeerMessage;
+    try {
+      message = decodeMessage(data);
+    } catch {
+      return socket.terminate();
+    }
+    if (message.type === "hello") {
+      if (message.format !== PEER_FORMAT) return socket.terminate();
+      this.#attempts = 0;
+      this.#peer = message.self;
+      this.#events.live(message.self);
+    } else if (this.#peer !== undefined) this.#events.heard(this.#peer, message);
+  }
+
+  #lost(): void {
+    const peer = this.#peer;
+    this.#socket = undefined;
+    this.#peer = undefined;
+    if (this.#isClosed) return;
+    this.#redial = setTimeout(() => this.#dial(), backoffMs(++this.#attempts, Math.random));
+    if (peer !== undefined) this.#events.suspected(peer);
+  }
+
+  /** A process that was itself asleep has heard nothing because it did not listen: it waits once more. */
+  #look(): void {
+    const now = performance.now();
+    const wasAsleep = now - this.#lookedAt > SUSPECT_AFTER_MS / 2;
+    this.#lookedAt = now;
+    if (wasAsleep) this.#heardAt = now;
+    else if (now - this.#heardAt > SUSPECT_AFTER_MS) this.#socket?.terminate();
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * The registry as other processes see it. Every command is idempotent, so one whose answer got lost is
+ * said again. Nothing on the commit path, and nothing in a failover, waits for this.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import { Refused, TheseusError, Unavailable } from "../errors.ts";
+import type { MachineId } from "../protocol/configuration.ts";
+import type { AcceptorServer, LeaderServer, Location, RegistryCommand } from "../protocol/registry.ts";
+import { errorOf, type Problem } from "../wire.ts";
+import { backoffMs } from "./backoff.ts";
+
+/** One request; the registry itself answers or gives up within ten seconds. */
+const REQUEST_MS_MAX = 12_000;
+/** How long a command or question is repeated before the caller is told. */
+const PATIENCE_MS = 5_000;
+
+export interface RegistryClient {
+  readonly url: string;
+  /** @throws Refused with the registry's reason; Unavailable when it does not answer. */
+  command(command: RegistryCommand): Promise<unknown>;
+  /** @throws Invalid (unknown_machine) */
+  lookup(machine: MachineId): Promise<Location>;
+  servers(): Promise<{ leaders: readonly LeaderServer[]; acceptors: readonly AcceptorServer[] }>;
+  machines(after: string): Promise<readonly MachineId[]>;
+  status(): Promise<{ configuration: Location["configuration"]; ballot: string; applied: number }>;
+}
+
+export function registryClient(url: string): RegistryClient {
+  const ask = <Answer>(path: string, body?: unknown) => askPatiently<Answer>(url, path, body);
+  return {
+    url,
+    async command(command) {
+      const { response, refused } = await ask<{ response: unknown; refused: boolean }>(
+        "/v1/registry/commands",
+        command,
+      );
+      if (refused) throw new Refused("invalid_request", `the registry refused ${command.type}: ${response}`);
+      return response;
+    },
+    lookup: (machine) => ask(`/v1/registry/machines/${machine}`),
+    servers: () => ask("/v1/servers"),
+    machines: async (after) =>
+      (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`)).machines,
+    status: () => ask("/v1/registry"),
+  };
+}
+
+async function askPatiently<Answer>(url: string, path: string, body: unknown): Promise<Answer> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await askOnce(url, path, body);
+    } catch (error) {
+      if (error instanceof TheseusError && !error.retryable) throw error;
+      if (performance.now() > deadline)
+        throw new Unavailable("unavailable", `the registry at ${url} does not answer`, { cause: error });
+      await sleep(backoffMs(attempt, Math.random));
+    }
+  }
+}
+
+async function askOnce<Answer>(url: string, path: string, body: unknown): Promise<Answer> {
+  const response = await fetch(new URL(path, url), {
+    signal: AbortSignal.timeout(REQUEST_MS_MAX),
+    ...(body === undefined
+      ? {}
+      : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
+  });
+  const answer: unknown = await response.json();
+  if (!response.ok) throw errorOf(answer as Problem);
+  return answer as Answer;
+}

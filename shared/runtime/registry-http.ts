@@ -1,0 +1,87 @@
+/**
+ * The registry over HTTP: commands, and the questions that it answers from its state. Whoever knows only
+ * the registry's address finds a machine through it: any call on a machine is sent on to a leader process.
+ */
+import { Hono } from "hono";
+import { Invalid, Unavailable } from "../errors.ts";
+import type { MachineId } from "../protocol/configuration.ts";
+import { lookup, type RegistryCommand } from "../protocol/registry.ts";
+import { problemOf } from "../wire.ts";
+import { problemFor, problemResponse, type Report } from "./problem.ts";
+import type { RegistryService } from "./registry-service.ts";
+import { type Bindings, get, post } from "./routes.ts";
+
+const COMMANDS = new Set<string>([
+  "registerMachine",
+  "registerAcceptor",
+  "registerLeader",
+  "complete",
+] satisfies RegistryCommand["type"][]);
+
+const MACHINES_PAGE = 1_000;
+
+/** `random`: in [0, 1); spreads callers over the leader processes. */
+export function registryInterface(
+  service: RegistryService,
+  random: () => number,
+  report: Report = console.error,
+): Hono<Bindings> {
+  const app = new Hono<Bindings>();
+  app.onError((error) => problemResponse(problemFor(error, report)));
+  app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
+  commands(app, service);
+  questions(app, service);
+  forwarding(app, service, random);
+  return app;
+}
+
+function commands(app: Hono<Bindings>, service: RegistryService): void {
+  post(app, "/v1/registry/commands", async (c) => {
+    const command = (await c.req.json().catch(() => undefined)) as RegistryCommand | undefined;
+    if (command === undefined || !COMMANDS.has(command.type))
+      throw new Invalid("invalid_request", `the body must be one of ${[...COMMANDS].join(", ")}`);
+    return c.json(await service.command(command));
+  });
+}
+
+function questions(app: Hono<Bindings>, service: RegistryService): void {
+  get(app, "/v1/health", (c) => c.json({ status: "ok" }));
+  get(app, "/v1/servers", async (c) =>
+    c.json(
+      await service.read((state) => ({
+        leaders: [...state.leaders.values()],
+        acceptors: [...state.acceptors.values()],
+      })),
+    ),
+  );
+  get(app, "/v1/registry", async (c) => {
+    const applied = await service.read(() => service.hosted.host.replica.applied);
+    const { configuration, ballot } = service.hosted.host;
+    return c.json({ configuration, ballot, applied });
+  });
+  get(app, "/v1/registry/machines", async (c) => {
+    const after = c.req.query("after") ?? "";
+    const machines = await service.read((state) => [...state.machines.keys()].filter((id) => id > after).sort());
+    return c.json({ machines: machines.slice(0, MACHINES_PAGE) });
+  });
+  get(app, "/v1/registry/machines/:machine/:id", async (c) => {
+    const machine = machineOf(c.req.param("machine"), c.req.param("id"));
+    const location = await service.read((state) => lookup(state, machine));
+    if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
+    return c.json(location);
+  });
+}
+
+function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {
+  app.all("/v1/machines/:machine/:id/*", async (c) => {
+    const machine = machineOf(c.req.param("machine"), c.req.param("id"));
+    const leaders = await service.read((state) => [...state.leaders.values()]);
+    const leader = leaders[Math.floor(random() * leaders.length)]?.address;
+    if (leader === undefined) throw new Unavailable("unavailable", "no leader process is registered yet: try again");
+    throw new Unavailable("not_leader", `${machine} is led by a leader process: ask ${leader}`, { leader });
+  });
+}
+
+function machineOf(name: string | undefined, id: string | undefined): MachineId {
+  return `${name}/${id}` as MachineId;
+}

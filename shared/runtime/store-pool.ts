@@ -1,0 +1,27 @@
+/** The stores that a process has open: one for each acceptor that it learned the place of. */
+import type { AcceptorId } from "../protocol/quorum.ts";
+import type { AcceptorServer } from "../protocol/registry.ts";
+import type { AcceptorStore } from "../storage/store.ts";
+
+export class StorePool {
+  readonly #open: (server: AcceptorServer) => AcceptorStore;
+  readonly #stores = new Map<AcceptorId, AcceptorStore>();
+
+  /** `open` chooses the adapter by the server's kind. */
+  constructor(open: (server: AcceptorServer) => AcceptorStore) {
+    this.#open = open;
+  }
+
+  learn(servers: readonly AcceptorServer[]): void {
+    for (const server of servers)
+      if (!this.#stores.has(server.id)) this.#stores.set(server.id, this.#open(server));
+  }
+
+  get(acceptor: AcceptorId): AcceptorStore | undefined {
+    return this.#stores.get(acceptor);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#stores.values()].map((store) => store.close()));
+  }
+}

@@ -1,0 +1,366 @@
+/** The client against real servers that fail in every way a server may. */
+import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from "vitest";
+import {
+  CommandOutcomeUnknown,
+  connect,
+  Invalid,
+  OutcomeUnknown,
+  Refused,
+  type Theseus,
+  Unavailable,
+} from "../../shared/client/index.ts";
+import type { InboxMessage } from "../../shared/client/machine.ts";
+import type { LogLine } from "../../shared/runtime/backend.ts";
+import { type Fault, FaultyServer, faults } from "../support/faulty-server.ts";
+import { MemoryBackend } from "../support/memory-backend.ts";
+import { tally } from "../support/tally.ts";
+
+const NOBODY = "http://127.0.0.1:1";
+
+let backend: MemoryBackend;
+let server: FaultyServer;
+const opened: { close(): unknown }[] = [];
+
+beforeEach(async () => {
+  backend = new MemoryBackend(tally);
+  server = await started(backend);
+});
+afterEach(async () => {
+  for (const one of opened.splice(0).reverse()) await one.close();
+});
+
+async function started(on: MemoryBackend, headers: Record<string, string> = {}): Promise<FaultyServer> {
+  const started = await new FaultyServer().listen(on, headers);
+  opened.push({ close: () => started.kill() });
+  return started;
+}
+
+function client(urls: string | readonly string[] = server.url): Theseus {
+  const theseus = connect(urls);
+  opened.push(theseus);
+  return theseus;
+}
+
+const main = (urls?: string | readonly string[]) => client(urls).machine(tally, "main");
+const add = (amount: number) => ({ type: "add", amount }) as const;
+
+async function logged(): Promise<readonly LogLine["commands"][number][]> {
+  const lines = await Array.fromAsync(main().log());
+  return lines.flatMap(({ commands }) => commands);
+}
+
+describe("what a client says and hears", () => {
+  test("a command's response, typed from the definition; a refusal as its reason", async () => {
+    const machine = main();
+    const response = await machine.send(add(2));
+    expect(response).toBe(2);
+    expectTypeOf(response).toEqualTypeOf<number | "told" | "nothing to add">();
+    expect(await machine.send(add(0))).toBe("nothing to add");
+    // @ts-expect-error: not a command of this machine
+    await expect(machine.send({ type: "steal" })).rejects.toBeInstanceOf(Invalid);
+    await expect(machine.send({ type: "break" })).rejects.toBeInstanceOf(Refused);
+    expect(await machine.send(add(1))).toBe(3);
+  });
+
+  test("queries, state, status", async () => {
+    const machine = main();
+    await machine.send(add(2));
+    expectTypeOf(await machine.query("total")).toEqualTypeOf<number>();
+    expect(await machine.query("total")).toBe(2);
+    expect(await machine.query("over", 1, { stale: true })).toBe(true);
+    expect(backend.consistencies.at(-1)).toBe("stale");
+    // @ts-expect-error: over takes a number
+    await expect(machine.query("over", "1")).rejects.toMatchObject({ code: "query_failed" });
+    // @ts-expect-error: there is no such query
+    await expect(machine.query("nope")).rejects.toMatchObject({ code: "unknown_query" });
+    expect(await machine.state()).toEqual({ asOf: 2, state: { total: 2, added: 1 } });
+    expect(await machine.status()).toMatchObject({ machine: "tally", applied: 2 });
+    expect(await client().status()).toHaveProperty("leaders");
+  });
+
+  test("a machine by name takes any command", async () => {
+    expect(await client().machine("tally", "other").send(add(4))).toBe(4);
+  });
+
+  test.each(["", "ftp://x", "nowhere"])("connect(%j) is invalid", (url) => {
+    expect(() => connect(url)).toThrow(Invalid);
+  });
+
+  test("what cannot be a machine is refused before anything is sent", () => {
+    expect(() => client().machine("Tally", "main")).toThrow(Invalid);
+    expect(() => client().machine(tally, "a/b")).toThrow(Invalid);
+  });
+});
+
+describe("exactly once", () => {
+  const badly: Record<string, Fault> = faults;
+  test.each([
+    "dropBeforeExecuting",
+    "dropAfterExecuting",
+    "foreign503AfterExecuting",
+    "hangAfterExecuting",
+    "hang",
+  ])("%s: the command is executed once and answered", async (name) => {
+    const machine = main();
+    await machine.send(add(1));
+    const fault = badly[name] as Fault;
+    server.fault("/commands", fault, fault);
+    expect(await machine.send(add(10))).toBe(11);
+    expect(server.count("/commands")).toBe(4);
+    expect(await machine.query("total")).toBe(11);
+  });
+
+  test("a session whose opening broke is opened once", async () => {
+    server.fault("/sessions", faults.dropAfterExecuting);
+    expect(await main().send(add(1))).toBe(1);
+    expect(server.count("/sessions")).toBe(2);
+    const nonces = (await logged()).flatMap((command) => ("open" in command ? [command.open] : []));
+    expect(nonces).toHaveLength(2);
+    expect(new Set(nonces).size).toBe(1);
+  });
+
+  test("without an answer by the deadline the outcome is unknown, and can be asked for", async () => {
+    const machine = main();
+    await machine.send(add(1));
+    server.fault("/commands", faults.hangAfterExecuting);
+    const unknown = await machine.send(add(10), { deadlineMs: 100 }).catch((error) => error);
+    expect(unknown).toBeInstanceOf(CommandOutcomeUnknown);
+    expect(unknown).toBeInstanceOf(OutcomeUnknown);
+    expect(unknown.sequence).toBe(2);
+    expect(await machine.send(add(10), { attempt: unknown })).toBe(11);
+    expect(await machine.query("total")).toBe(11);
+  });
+
+  test("other commands leave the session of an unknown outcome alone", async () => {
+    const machine = main();
+    await machine.send(add(1));
+    server.fault("/commands", faults.hang);
+    const unknown = await machine.send(add(10), { deadlineMs: 100 }).catch((error) => error);
+    expect(await machine.send(add(100))).toBe(101);
+    expect(await machine.send(add(10), { attempt: unknown })).toBe(111);
+  });
+
+  test("what was never sent is unavailable, not unknown", async () => {
+    const error = await main(NOBODY)
+      .send(add(1), { deadlineMs: 100 })
+      .catch((error) => error);
+    expect(error).toBeInstanceOf(Unavailable);
+  });
+
+  test("a forgotten session means unknown, and the next command has a new one", async () => {
+    const machine = main();
+    await Promise.all([machine.send(add(1)), machine.send(add(1))]);
+    backend.forget();
+    await expect(machine.send(add(1))).rejects.toMatchObject({ code: "unknown_session", sequence: 2 });
+    expect(await machine.query("total")).toBe(0);
+    expect(await machine.send(add(1))).toBe(1);
+  });
+
+  test("closing ends what is under way", async () => {
+    const theseus = client();
+    const machine = theseus.machine(tally, "main");
+    await machine.send(add(1));
+    server.fault("/commands", async (next, bindings) => {
+      theseus.close();
+      return faults.hang(next, bindings);
+    });
+    await expect(machine.send(add(1))).rejects.toBeInstanceOf(CommandOutcomeUnknown);
+  });
+});
+
+describe("batches and sessions", () => {
+  test("concurrent sends go in few requests, each with its own answer", async () => {
+    const machine = main();
+    const responses = await Promise.all(Array.from({ length: 500 }, () => machine.send(add(1))));
+    expect(new Set(responses).size).toBe(500);
+    expect(server.count("/sessions")).toBe(1);
+    // As many as there are sessions at first, and the rest as these come free.
+    expect(server.count("/commands")).toBeLessThanOrEqual(4);
+  });
+
+  test("what queues up while requests are in flight goes together", async () => {
+    const machine = main();
+    await Promise.all(Array.from({ length: 20 }, () => machine.send(add(1))));
+    const gate = Promise.withResolvers<void>();
+    const held: Fault = async (next) => {
+      await gate.promise;
+      return next();
+    };
+    server.fault("/commands", held, held);
+    const before = server.count("/commands");
+    const sends: Promise<unknown>[] = [];
+    for (let n = 0; n < 20; n++) {
+      sends.push(machine.send(add(1)));
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
+    expect(server.count("/commands") - before).toBe(2);
+    gate.resolve();
+    await Promise.all(sends);
+    expect(server.count("/commands") - before).toBe(3);
+  });
+
+  test("the pool has as many sessions as were needed at once, and at most 256", async () => {
+    const machine = main();
+    const sessions = async () => (await logged()).filter((command) => "open" in command).length;
+    for (let n = 0; n < 5; n++) await machine.send(add(1));
+    expect(await sessions()).toBe(1);
+    await Promise.all(Array.from({ length: 3 }, () => machine.send(add(1))));
+    expect(await sessions()).toBe(3);
+    await Promise.all(Array.from({ length: 600 }, () => machine.send(add(1))));
+    expect(await sessions()).toBe(256);
+  });
+
+  test("a session never has two commands under way, and its sequences rise", async () => {
+    const machine = main();
+    await Promise.all(Array.from({ length: 600 }, () => machine.send(add(1))));
+    for (const { commands } of await Array.fromAsync(machine.log())) {
+      const inOne = commands.flatMap((command) => ("session" in command ? [command.session] : []));
+      expect(new Set(inOne).size).toBe(inOne.length);
+    }
+    expect(await machine.query("total")).toBe(600);
+  });
+
+  test("one bad command does not spoil its batch", async () => {
+    const results = await Promise.allSettled([
+      main().send(add(1)),
+      ...[add(1), { type: "steal" } as never, { type: "break" } as const, add(1)].map((command) =>
+        main().send(command),
+      ),
+    ]);
+    expect(results.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+      "rejected",
+      "fulfilled",
+    ]);
+  });
+
+  test("more than a request may carry goes in several", async () => {
+    const machine = main();
+    const text = "x".repeat(30_000);
+    const sends = Array.from({ length: 100 }, () => machine.send({ type: "tell", client: "bob", text }));
+    expect(new Set(await Promise.all(sends))).toEqual(new Set(["told"]));
+    expect(server.count("/commands")).toBeGreaterThanOrEqual(3);
+  });
+});
+
+describe("finding the leader", () => {
+  const elsewhere = (leader?: string) => new Unavailable("not_leader", "another leads", { leader });
+
+  test("a redirect is followed, and remembered", async () => {
+    const standby = new MemoryBackend(tally);
+    standby.failure = elsewhere(server.url);
+    const first = await started(standby);
+    const machine = main(first.url);
+    expect(await machine.send(add(1))).toBe(1);
+    expect(await machine.send(add(1))).toBe(2);
+    expect(first.requests).toHaveLength(1);
+  });
+
+  test("a leader named in an answer is remembered", async () => {
+    const via = await started(backend, { "theseus-leader": server.url });
+    const machine = main(via.url);
+    await machine.send(add(1));
+    await machine.send(add(1));
+    expect(via.requests).toHaveLength(1);
+    expect(server.count("/commands")).toBe(2);
+  });
+
+  test("when the leader dies, those known before lead to the next one", async () => {
+    const standby = new MemoryBackend(tally);
+    standby.failure = elsewhere(server.url);
+    const first = await started(standby);
+    const machine = main(first.url);
+    await machine.send(add(1));
+    const successor = await started(backend);
+    await server.kill();
+    standby.failure = elsewhere(successor.url);
+    expect(await machine.send(add(1))).toBe(2);
+    expect(successor.count("/commands")).toBe(1);
+  });
+
+  test("a leader that is dead in everybody's memory is waited for", async () => {
+    const standby = new MemoryBackend(tally);
+    standby.failure = elsewhere(NOBODY);
+    const first = await started(standby);
+    const sent = main(first.url).send(add(1));
+    while (first.requests.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    standby.failure = undefined;
+    expect(await sent).toBe(1);
+  });
+
+  test("of several addresses one is enough", async () => {
+    expect(await main([NOBODY, server.url]).send(add(1))).toBe(1);
+    const leaderless = new MemoryBackend(tally);
+    leaderless.failure = elsewhere();
+    expect(await main([(await started(leaderless)).url, server.url]).send(add(1))).toBe(2);
+  });
+
+  test("an overloaded leader is tried again", async () => {
+    backend.failure = new Unavailable("unavailable", "too many commands wait");
+    const sent = main().send(add(1));
+    while (server.requests.length < 3) await new Promise((resolve) => setTimeout(resolve, 1));
+    backend.failure = undefined;
+    expect(await sent).toBe(1);
+  });
+});
+
+describe("streams", () => {
+  const tell = (text: string) => ({ type: "tell", client: "bob", text }) as const;
+
+  test("an inbox goes on after the last message seen when its server dies", async () => {
+    const machine = main();
+    await machine.send(tell("one"));
+    const standby = await started(backend);
+    const reader = main([server.url, standby.url]).inbox("bob")[Symbol.asyncIterator]();
+    const next = async () => (await reader.next()).value as InboxMessage;
+    expect(await next()).toEqual({ cursor: 1, message: { text: "one" } });
+    await server.kill();
+    await main(standby.url).send(tell("two"));
+    expect(await next()).toEqual({ cursor: 2, message: { text: "two" } });
+    await reader.return?.();
+  });
+
+  test("an inbox resumes after a cursor, and ends with its signal", async () => {
+    const machine = main();
+    await machine.send(tell("one"));
+    await machine.send(tell("two"));
+    const leaving = new AbortController();
+    const seen: unknown[] = [];
+    for await (const { message } of machine.inbox("bob", { after: 1, signal: leaving.signal })) {
+      seen.push(message);
+      leaving.abort();
+    }
+    expect(seen).toEqual([{ text: "two" }]);
+  });
+
+  test("whoever stops reading leaves the server", async () => {
+    await main().send(tell("one"));
+    for await (const _ of main().inbox("bob")) break;
+    while (backend.listeners > 0) await new Promise((resolve) => setTimeout(resolve, 1));
+  });
+
+  test("an inbox that can never be is an error", async () => {
+    await expect(
+      client().machine("nope", "main").inbox("bob")[Symbol.asyncIterator]().next(),
+    ).rejects.toMatchObject({
+      code: "unknown_machine",
+    });
+  });
+
+  test("a log that broke off is read on from there", async () => {
+    const machine = main();
+    for (let n = 0; n < 5; n++) await machine.send(add(1));
+    server.fault("/log", faults.breakOff);
+    const slots = (await Array.fromAsync(machine.log({ from: 2 }))).map(({ slot }) => slot);
+    expect(slots).toEqual([2, 3, 4, 5, 6]);
+    expect(server.count("/log")).toBe(2);
+  });
+
+  test("a log that cannot be read is an error, not a short log", async () => {
+    await main().send(add(1));
+    backend.damage("tally/main");
+    await expect(Array.fromAsync(main().log())).rejects.toBeInstanceOf(OutcomeUnknown);
+  });
+});

@@ -1,0 +1,160 @@
+/**
+ * What one run is like: drawn from its seed (swarm testing: each run leaves some kinds of faults out and
+ * has others often, so that rare combinations are somebody's common case), and overridden by flags.
+ */
+import { type AcceptorId, type Family, majority, type QuorumSpec } from "../../shared/protocol/quorum.ts";
+import { type Geometry, REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
+import type { Random } from "./random.ts";
+
+/** Probabilities per message, or per visit of the nemesis. */
+export interface Rates {
+  readonly requestLost: number;
+  readonly requestDelayed: number;
+  readonly requestDuplicated: number;
+  readonly replyLost: number;
+  readonly throttled: number;
+  readonly verbsSplit: number;
+  readonly clientRequestLost: number;
+  readonly clientReplyLost: number;
+  readonly clientDuplicate: number;
+  readonly clientTwoProcesses: number;
+  readonly followerGap: number;
+  readonly crash: number;
+  readonly crashMidStep: number;
+  readonly pause: number;
+  readonly lead: number;
+  readonly resign: number;
+  readonly handOver: number;
+  readonly clockJump: number;
+  readonly tableLost: number;
+  readonly tableRecreated: number;
+  readonly tableSlow: number;
+  readonly tableUnreachable: number;
+  readonly tableOneWay: number;
+}
+
+export type SubjectName = "ledger" | "registry";
+
+export interface Options {
+  readonly subject: SubjectName;
+  readonly geometry: Geometry;
+  readonly quorums: QuorumSpec;
+  readonly processes: number;
+  readonly clients: number;
+  readonly rates: Rates;
+  /** Events of the safety phase. */
+  readonly events: number;
+  /** Tables may be lost until only a read quorum is left: safety is still owed, progress no longer. */
+  readonly doomed: boolean;
+  /** How fast clients come back: mean milliseconds between an answer and the next command. */
+  readonly thinkMs: number;
+}
+
+/** What flags may fix; everything else is drawn. */
+export interface Overrides {
+  readonly subject?: SubjectName;
+  readonly lanes?: number;
+  readonly chunkSlots?: number;
+  readonly quorums?: string;
+  readonly events?: number;
+  /** Names of rates to be at their highest. */
+  readonly stress?: readonly (keyof Rates)[];
+}
+
+/** The most that each rate may be. */
+const RATES_MAX: Rates = {
+  requestLost: 0.06,
+  requestDelayed: 0.06,
+  requestDuplicated: 0.1,
+  replyLost: 0.06,
+  throttled: 0.06,
+  verbsSplit: 0.4,
+  clientRequestLost: 0.1,
+  clientReplyLost: 0.2,
+  clientDuplicate: 0.2,
+  clientTwoProcesses: 0.3,
+  followerGap: 0.1,
+  crash: 0.1,
+  crashMidStep: 0.1,
+  pause: 0.25,
+  lead: 0.3,
+  resign: 0.05,
+  handOver: 0.05,
+  clockJump: 0.05,
+  tableLost: 0.03,
+  tableRecreated: 0.03,
+  tableSlow: 0.1,
+  tableUnreachable: 0.08,
+  tableOneWay: 0.08,
+};
+/** How often a run leaves a kind of fault out altogether. */
+const LEFT_OUT = 0.25;
+
+const GEOMETRIES: readonly Geometry[] = [
+  { lanes: 1, chunkSlots: 1 },
+  { lanes: 2, chunkSlots: 1 },
+  { lanes: 2, chunkSlots: 2 },
+  { lanes: 4, chunkSlots: 2 },
+  { lanes: 4, chunkSlots: 3 },
+  { lanes: 8, chunkSlots: 4 },
+  { lanes: 32, chunkSlots: 8 },
+];
+
+export function drawOptions(random: Random, overrides: Overrides): Options {
+  const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
+  const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
+  const lanes = overrides.lanes ?? drawn.lanes;
+  const name = random.pick(Object.keys(QUORUMS));
+  return {
+    subject,
+    geometry: { lanes, chunkSlots: overrides.chunkSlots ?? Math.min(lanes, drawn.chunkSlots) },
+    quorums: quorumsNamed(overrides.quorums ?? (subject === "registry" ? "majority3" : name)),
+    processes: 2 + random.below(3),
+    clients: 1 + random.below(5),
+    rates: drawRates(random, new Set(overrides.stress)),
+    events: overrides.events ?? 1_500 + random.below(2_500),
+    doomed: random.chance(0.1),
+    thinkMs: random.pick([1, 5, 20]),
+  };
+}
+
+function drawRates(random: Random, stressed: ReadonlySet<keyof Rates>): Rates {
+  const rates = Object.entries(RATES_MAX).map(([name, most]) => {
+    const isLeftOut = random.chance(LEFT_OUT);
+    const rate = most * random.fraction();
+    if (stressed.has(name as keyof Rates)) return [name, most];
+    return [name, isLeftOut ? 0 : rate];
+  });
+  return Object.fromEntries(rates) as Rates;
+}
+
+const A = (...indexes: number[]): AcceptorId[] => indexes.map((index) => `t${index}` as AcceptorId);
+
+function spec(acceptors: number, read: Family, write: Family, witnesses: AcceptorId[] = []): QuorumSpec {
+  return { acceptors: A(...Array(acceptors).keys()), witnesses, read, write };
+}
+
+/** Majorities, flexible thresholds, weights, grids, and configurations with witnesses. */
+const QUORUMS: Readonly<Record<string, QuorumSpec>> = {
+  single: majority(A(0)),
+  majority3: majority(A(0, 1, 2)),
+  majority5: majority(A(0, 1, 2, 3, 4)),
+  readOneWriteAll2: spec(2, { atLeast: 1 }, { atLeast: 2 }),
+  readOneWriteAll3: spec(3, { atLeast: 1 }, { atLeast: 3 }),
+  readTwoWriteThree: spec(4, { atLeast: 2 }, { atLeast: 3 }),
+  readThreeWriteTwo: spec(4, { atLeast: 3 }, { atLeast: 2 }),
+  weighted: spec(3, { atLeast: 2, weights: { t0: 2 } }, { atLeast: 3, weights: { t0: 2 } }),
+  weightedMajority: spec(4, { atLeast: 3, weights: { t0: 2 } }, { atLeast: 3, weights: { t0: 2 } }),
+  grid2x2: spec(4, { sets: [A(0, 1), A(2, 3)] }, { sets: [A(0, 2), A(0, 3), A(1, 2), A(1, 3)] }),
+  grid2x3: spec(6, { sets: [A(0, 1, 2), A(3, 4, 5)] }, { sets: [A(0, 3), A(1, 4), A(2, 5)] }),
+  witness2and1: spec(3, { atLeast: 2 }, { atLeast: 2 }, A(2)),
+  witness3and2: spec(5, { atLeast: 3 }, { atLeast: 3 }, A(3, 4)),
+  witnessRead3Write2: spec(4, { atLeast: 3 }, { atLeast: 2 }, A(3)),
+  witnessRead2Write3: spec(4, { atLeast: 2 }, { atLeast: 3 }, A(3)),
+};
+
+export function quorumsNamed(name: string): QuorumSpec {
+  const found = QUORUMS[name];
+  if (found === undefined) throw new RangeError(`no quorums named ${name}; there are ${Object.keys(QUORUMS)}`);
+  return found;
+}

@@ -1,0 +1,67 @@
+/**
+ * The product's registry as the machine of a run. Its commands are idempotent; the run numbers them all the
+ * same (`unique` is ignored by the registry), so that the checkers can tell one from another.
+ */
+import { deserialize, serialize } from "node:v8";
+import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import {
+  applyRegistry,
+  initialRegistry,
+  type RegistryCommand,
+  type RegistryState,
+} from "../../shared/protocol/registry.ts";
+import { Refusal } from "../../shared/protocol/replica.ts";
+import type { Reference, Result, Subject } from "./subject.ts";
+
+export const registry: Subject = {
+  code: {
+    init: initialRegistry,
+    apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand),
+    freeze: serialize,
+    thaw: deserialize,
+  },
+  reference: () => new RegistryReference(),
+  summary: (state) => summaryOf(state as RegistryState),
+  diagnose: () => "REPLICAS_AGREE",
+  command: (unique, random) => ({ ...commandOf(random), unique }),
+};
+
+function commandOf(random: () => number): RegistryCommand {
+  const below = (bound: number): number => Math.floor(random() * bound);
+  const id = below(6);
+  const machine = `bank/${below(5)}` as MachineId;
+  switch (below(4)) {
+    case 0:
+      return { type: "registerMachine", machine, acceptors: 1 + below(3) };
+    case 1: {
+      const acceptor = { id: `a${id}` as AcceptorId, kind: "sqlite", location: `/a${id}`, incarnation: `${below(2)}` };
+      return { type: "registerAcceptor", acceptor };
+    }
+    case 2: {
+      const process = String(id).padStart(32, "0") as ProcessId;
+      return { type: "registerLeader", leader: { id: `l${id}`, process, address: `host${below(3)}` } };
+    }
+    default:
+      return { type: "complete", machine, configuration: (1 + below(2)) as ConfigurationNumber };
+  }
+}
+
+class RegistryReference implements Reference {
+  readonly #state = initialRegistry();
+
+  execute(command: unknown): Result {
+    const answer = applyRegistry(this.#state, command as RegistryCommand);
+    if (answer instanceof Refusal) return { response: JSON.stringify(answer.reason), refused: true };
+    return { response: JSON.stringify(answer) };
+  }
+
+  summary(): string {
+    return summaryOf(this.#state);
+  }
+}
+
+function summaryOf({ machines, acceptors, leaders }: RegistryState): string {
+  return JSON.stringify([[...machines], [...acceptors.values()], [...leaders.values()]]);
+}

@@ -1,0 +1,36 @@
+/**
+ * What the checkers check, by name. A run ends with the first violation.
+ */
+export const CHECKS = {
+  AGREEMENT: "at most one value is chosen per slot",
+  ONE_VALUE_PER_BALLOT: "one ballot votes one value per slot",
+  MONOTONE: "promises, slots and Heads never decrease, and no vote is above its cell's promise",
+  HEAD_CLAIM: "a table alone rebuilds exactly the chosen log through the slot that its Head covers",
+  RECOVERABLE: "every chosen slot is recoverable from each surviving read quorum",
+  CHUNKS_CHOSEN: "chunks hold only chosen values",
+  WINDOW: "slot j is voted only when Heads >= j-K meet every read quorum, and no leader raises an alarm",
+  EXECUTED_IS_CHOSEN: "every replica executes exactly the chosen values, in slot order",
+  AT_MOST_ONCE: "each command executes at most once, and each reply is the one that the chosen log gives",
+  LINEARIZABLE: "some order of all operations explains every answer and respects real time",
+  REPLICAS_AGREE: "replicas have the same state after the same slot",
+  LOST_IS_LOST: "only an acceptor that refused everything is reported as lost",
+  NO_EXCEPTION: "the core and the driver never throw",
+  LIVENESS: "once faults are over, every command gets a definite answer and a leader serves",
+} as const;
+
+export type Check = keyof typeof CHECKS;
+
+export class Violation extends Error {
+  readonly check: Check;
+
+  constructor(check: Check, detail: string, options?: ErrorOptions) {
+    super(detail, options);
+    this.name = "Violation";
+    this.check = check;
+  }
+}
+
+/** @throws Violation unless `holds`. The detail is made only when it is needed. */
+export function check(name: Check, holds: boolean, detail: () => string): asserts holds {
+  if (!holds) throw new Violation(name, detail());
+}
