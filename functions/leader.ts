@@ -1,5 +1,7 @@
 /** A leader process: it leads the machines that are its to lead, and is the standby of all others. */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Logger } from "pino";
 import { Unavailable } from "../shared/errors.ts";
@@ -10,8 +12,8 @@ import { LeaderBackend } from "../shared/runtime/leader-backend.ts";
 import { loadMachines } from "../shared/runtime/load-machines.ts";
 import { runPart } from "../shared/runtime/part.ts";
 import { Peers } from "../shared/runtime/peers/peers.ts";
-import { problemResponse } from "../shared/runtime/problem.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
+import { problemResponse } from "../shared/runtime/problem.ts";
 import { registerLeader } from "../shared/runtime/register-leader.ts";
 import { registryClient } from "../shared/runtime/registry-client.ts";
 import { type App, serve } from "../shared/runtime/serve.ts";
@@ -19,14 +21,21 @@ import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 import { problemOf } from "../shared/wire.ts";
 
+const MEET_PEERS_MS_MAX = 300;
+
 await runPart("leader", async (log) => {
   const flags = readFlags();
   const definitions = await loadMachines(flags.file);
   const registry = registryClient(flags.registry);
   const stores = new StorePool(openStore);
   const ports = productionPorts((acceptor) => stores.get(acceptor));
-  let app: App = { fetch: () => problemResponse(problemOf(new Unavailable("unavailable", "starting: try again"))) };
-  const served = await serve({ fetch: (request, bindings) => app.fetch(request, bindings) }, { port: flags.port });
+  let app: App = {
+    fetch: () => problemResponse(problemOf(new Unavailable("unavailable", "starting: try again"))),
+  };
+  const served = await serve(
+    { fetch: (request, bindings) => app.fetch(request, bindings) },
+    { port: flags.port },
+  );
   const self = {
     id: flags.id,
     process: randomBytes(16).toString("hex") as ProcessId,
@@ -42,9 +51,15 @@ await runPart("leader", async (log) => {
   });
   fleet.meet(peers);
   peers.on("live", (peer) => log.info({ event: "peerLive", peer: peer.id }, `${peer.id} is there`));
-  peers.on("suspected", (peer) => log.warn({ event: "peerSuspected", peer: peer.id }, `${peer.id} does not answer`));
-  app = httpInterface(new LeaderBackend(fleet, stores, registry), (err) => log.error({ event: "error", err }));
+  peers.on("suspected", (peer) =>
+    log.warn({ event: "peerSuspected", peer: peer.id }, `${peer.id} does not answer`),
+  );
+  app = httpInterface(new LeaderBackend(fleet, stores, registry), (err) =>
+    log.error({ event: "error", err }),
+  );
   for (const address of flags.peers) peers.watch(address);
+  // A newcomer that has not heard of its peers would take their machines for unled.
+  if (flags.peers.length > 0) await Promise.race([once(peers, "live"), sleep(MEET_PEERS_MS_MAX)]);
   const stopRegistering = registerLeader(self, registry, (address) => peers.watch(address));
   return {
     url: served.url,
@@ -60,11 +75,19 @@ await runPart("leader", async (log) => {
 
 function readFlags() {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({ options: { file: text, id: text, registry: text, peers: text, port: text } });
+  const { values } = parseArgs({
+    options: { file: text, id: text, registry: text, peers: text, port: text },
+  });
   const { file, id, registry, peers = "", port = "0" } = values;
   if (file === undefined || id === undefined || registry === undefined)
     throw new Error("a leader needs --file FILE --id ID --registry URL");
-  return { file, id, registry, port: Number(port), peers: peers.split(",").filter((address) => address !== "") };
+  return {
+    file,
+    id,
+    registry,
+    port: Number(port),
+    peers: peers.split(",").filter((address) => address !== ""),
+  };
 }
 
 function reportTo(log: Logger): ConstructorParameters<typeof Fleet>[0]["events"] {
@@ -76,7 +99,10 @@ function reportTo(log: Logger): ConstructorParameters<typeof Fleet>[0]["events"]
         `no longer leads ${machine}: ${abdication.why}`,
       ),
     lost: (machine, acceptor) =>
-      log.warn({ event: "lost", machine, acceptor }, `${acceptor} of ${machine} is lost: it refuses everything`),
+      log.warn(
+        { event: "lost", machine, acceptor },
+        `${acceptor} of ${machine} is lost: it refuses everything`,
+      ),
     failed: (machine, err) => log.warn({ event: "failed", machine, err }, `could not lead ${machine}`),
   };
 }

@@ -24,7 +24,10 @@ await runPart("registry", async (log) => {
   );
   service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
   service.hosted.on("abdicated", (abdication, ballot) =>
-    log.warn({ event: "abdicated", ballot, ...abdication }, `no longer leads the registry: ${abdication.why}`),
+    log.warn(
+      { event: "abdicated", ballot, ...abdication },
+      `no longer leads the registry: ${abdication.why}`,
+    ),
   );
   const app = registryInterface(service, ports.random, (err) => log.error({ event: "error", err }));
   const served = await serve(app, { port: Number(values.port ?? 0) });

@@ -1,5 +1,17 @@
 /** The public face of Theseus: what a user's machine and program import from "theseus". */
 export {
+  type Attempt,
+  CommandOutcomeUnknown,
+  type ConnectOptions,
+  connect,
+  type InboxMessage,
+  type InboxOptions,
+  type MachineClient,
+  type QueryOptions,
+  type SendOptions,
+  type Theseus,
+} from "./client/index.ts";
+export {
   type ErrorCode,
   Forbidden,
   Invalid,

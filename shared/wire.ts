@@ -14,6 +14,9 @@ import {
   VersionSkew,
 } from "./errors.ts";
 
+/** Commands, or sessions to be opened, in one request's array. */
+export const ELEMENTS_MAX = 1_024;
+
 /** The same nonce gives the same session, so that opening one may be repeated. */
 export interface SessionRequest {
   readonly nonce: string;

@@ -5,7 +5,7 @@
  * The lock is SQLite's on an empty database, so the operating system lets go of it however its holder dies;
  * a process id alone may since belong to somebody else. The id in `dev.pid` is for people and scripts.
  */
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Unavailable } from "../../shared/errors.ts";
@@ -23,6 +23,8 @@ export function lockFolder(dir: string): Lock {
   const pidFile = join(dir, "dev.pid");
   try {
     mkdirSync(dir, { recursive: true });
+    // Names what is wrong, where SQLite says only that it is unable to open the database.
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
     const holding = hold(join(dir, "dev.lock"), () => refusal(dir, pidFile));
     writeFileSync(pidFile, `${process.pid}\n`);
     return {
@@ -37,11 +39,9 @@ export function lockFolder(dir: string): Lock {
 }
 
 function hold(path: string, refused: () => Error): DatabaseSync {
-  // Opening by node:fs first gives the operating system's own words; SQLite says only "unable to open".
-  writeFileSync(path, "", { flag: "a" });
   const database = new DatabaseSync(path);
   try {
-    database.exec("BEGIN EXCLUSIVE");
+    database.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
     return database;
   } catch (error) {
     database.close();

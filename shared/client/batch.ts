@@ -4,15 +4,13 @@
  * in flight, a request leaves at once.
  */
 import { OutcomeUnknown, Unavailable } from "../errors.ts";
-import { errorOf, isProblem } from "../wire.ts";
+import { ELEMENTS_MAX, errorOf, isProblem } from "../wire.ts";
 import { jsonOf } from "./answers.ts";
 import { Expectation } from "./expectation.ts";
 import type { Transport } from "./transport.ts";
 
 /** One on its way and one being executed keep a leader busy; more would only make batches smaller. */
 const REQUESTS_IN_FLIGHT_MAX = 2;
-/** What the server takes in one array. */
-const ELEMENTS_MAX = 1_024;
 /** Even at three bytes a character it is below the server's limit for a body. */
 const CHARACTERS_MAX = 1_000_000;
 

@@ -72,11 +72,17 @@ export async function* resuming<Element>(
       }
       if (!endless) return;
     } catch (error) {
-      const isFinal = error instanceof TheseusError ? !error.retryable : false;
-      if (!signal.aborted && (isFinal || (!endless && fruitless >= FRUITLESS_MAX))) throw error;
+      if (!signal.aborted && isFinal(error, endless, fruitless)) throw error;
     }
     if (signal.aborted) return;
     await sleep(backoffMs(fruitless, Math.random), undefined, { signal }).catch(() => {});
     if (signal.aborted) return;
   }
+}
+
+/** Opening has a deadline of its own, so one that failed has been tried often enough where there is an end. */
+function isFinal(error: unknown, endless: boolean, fruitless: number): boolean {
+  const isError = error instanceof TheseusError;
+  if (isError && !error.retryable) return true;
+  return !endless && fruitless >= (isError ? 1 : FRUITLESS_MAX);
 }

@@ -8,13 +8,13 @@ import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
 import { backoffMs } from "../runtime/backoff.ts";
 import { Addresses, type Origins } from "./addresses.ts";
 import { problemIn } from "./answers.ts";
-import { type Answer, Exchange, ExchangeFailed, type Outgoing } from "./exchange.ts";
+import { type Answer, Exchange, ExchangeFailed, type Outgoing, type Patience } from "./exchange.ts";
 
 /**
- * How long a silent server is waited for before the same request goes elsewhere; doubled each time, since
- * a server that is only slow must not be buried under repetitions.
+ * How long a silent server is waited for before the same request goes elsewhere; doubled with each unknown
+ * outcome, since a server that is only slow must not be buried under repetitions.
  */
-const PATIENCE_MS = 2_000;
+const PATIENCE_MS = 500;
 
 export interface Call {
   /** `name/id`: whose leader is wanted; "" when any server will do. */
@@ -46,29 +46,34 @@ export class Transport {
   }
 
   /**
-   * The definite answer, or one of unknown meaning (5xx) to what may not be repeated.
+   * The definite answer, or a server's own problem that says "unknown" of what may not be repeated.
    * @throws Unavailable when it was not executed by the deadline; OutcomeUnknown when it may have been.
    */
   async call(call: Call): Promise<Answer> {
     const { machine } = call;
     const deadline = performance.now() + call.deadlineMs;
     const signal = call.signal === undefined ? this.closed : AbortSignal.any([this.closed, call.signal]);
-    let mayBeExecuted = false;
+    let unknowns = 0;
     let wasRedirected = false;
     for (let attempt = 1; ; attempt++) {
       const address = this.#addresses.pick(machine);
-      const outcome = await this.#attempt(call, address, attempt, deadline - performance.now(), signal);
+      const patience = {
+        deadlineMs: deadline - performance.now(),
+        patienceMs: PATIENCE_MS * 2 ** unknowns,
+        giveUp: call.mayRepeat,
+      };
+      const outcome = await this.#attempt(call, address, patience, signal);
       if (outcome.outcome === "answered") return outcome.answer;
       if (outcome.outcome === "unknown" && !call.mayRepeat()) {
         if (outcome.answer !== undefined) return outcome.answer;
         throw gaveUp(outcome.why, true);
       }
-      mayBeExecuted ||= outcome.outcome === "unknown";
+      if (outcome.outcome === "unknown") unknowns++;
       // Two servers that name each other must not be asked in a tight circle.
       const goesOn: boolean = outcome.outcome === "refused" && outcome.leader !== undefined && !wasRedirected;
       wasRedirected = goesOn;
       const waitMs = goesOn ? 0 : backoffMs(attempt, Math.random);
-      if (signal.aborted || performance.now() + waitMs >= deadline) throw gaveUp(outcome.why, mayBeExecuted);
+      if (signal.aborted || performance.now() + waitMs >= deadline) throw gaveUp(outcome.why, unknowns > 0);
       await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   }
@@ -80,16 +85,14 @@ export class Transport {
   }
 
   async #attempt(
-    { machine, request, mayRepeat }: Call,
+    { machine, request }: Call,
     address: string | undefined,
-    attempt: number,
-    deadlineMs: number,
+    patience: Patience,
     signal: AbortSignal,
   ): Promise<Outcome> {
     if (address === undefined) return { outcome: "refused", why: "no server is known" };
     let outcome: Outcome;
     try {
-      const patience = { deadlineMs, patienceMs: PATIENCE_MS * 2 ** (attempt - 1), giveUp: mayRepeat };
       outcome = judge(await this.#exchange.run(address, request, patience, signal));
     } catch (error) {
       if (!(error instanceof ExchangeFailed)) throw error;
@@ -120,9 +123,8 @@ function judge(answer: Answer): Outcome {
   const problem = problemIn(answer);
   const why = problem?.detail ?? `HTTP status ${answer.status}`;
   const isRefusal = answer.status === 421 || problem?.code === "unavailable";
-  return isRefusal
-    ? { outcome: "refused", why, leader: problem?.leader }
-    : { outcome: "unknown", why, answer };
+  if (isRefusal) return { outcome: "refused", why, leader: problem?.leader };
+  return problem === undefined ? { outcome: "unknown", why } : { outcome: "unknown", why, answer };
 }
 
 function gaveUp(why: string, mayBeExecuted: boolean): TheseusError {

@@ -26,7 +26,8 @@ export type Input =
   /** Encoded commands for the next slot; only while `admits`. `time`: the wall clock, in milliseconds. */
   | { readonly input: "propose"; readonly commands: readonly string[]; readonly time: number }
   | { readonly input: "read"; readonly read: ReadId }
-  | { readonly input: "stop" };
+  /** Stop leading; `by`: the ballot of a successor that was heard of, if one was. */
+  | { readonly input: "stop"; readonly by?: Ballot };
 
 /**
  * Why a leader stopped: a higher ballot was seen; another slot is in a cell whose slot is not chosen here
@@ -172,7 +173,7 @@ export class Leader {
         this.#reads.queue(input.read);
         break;
       case "stop":
-        this.#stop({ why: "stopped" });
+        this.#stop(input.by === undefined ? { why: "stopped" } : { why: "fenced", by: input.by });
         break;
     }
     if (this.#phase === "serving") this.#reads.work();

@@ -28,7 +28,11 @@ export async function deploymentStatus(
   const acceptors = servers?.acceptors ?? [];
   stores.learn(acceptors);
   const led = new Map(fleet.peers.led.map((each) => [each.machine, each]));
-  const machines = new Set([...(registered ?? []), ...led.keys(), ...[...fleet.members].map((m) => m.machine)]);
+  const machines = new Set([
+    ...(registered ?? []),
+    ...led.keys(),
+    ...[...fleet.members].map((m) => m.machine),
+  ]);
   return {
     leaders: leaders(fleet),
     acceptors: await Promise.all(acceptors.map((acceptor) => acceptorStatus(acceptor, stores, machines))),
@@ -38,13 +42,22 @@ export async function deploymentStatus(
       address: registry.url,
     },
     machines: await Promise.all(
-      [...machines].filter((machine) => fleet.knows(machine)).sort().slice(0, MACHINES_MAX).map((machine) => machineStatus(fleet, machine, led.get(machine), describe)),
+      [...machines]
+        .filter((machine) => fleet.knows(machine))
+        .sort()
+        .slice(0, MACHINES_MAX)
+        .map((machine) => machineStatus(fleet, machine, led.get(machine), describe)),
     ),
   };
 }
 
 function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
-  const live = [fleet.self, ...fleet.peers.live].map(({ id, address, pid }) => ({ id, address, pid, state: "live" }));
+  const live = [fleet.self, ...fleet.peers.live].map(({ id, address, pid }) => ({
+    id,
+    address,
+    pid,
+    state: "live",
+  }));
   const silent = fleet.peers.silent.map((address) => ({ id: address, address, state: "suspected" }));
   return [...live, ...silent].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
@@ -56,7 +69,9 @@ async function acceptorStatus(
   machines: ReadonlySet<MachineId>,
 ): Promise<DeploymentStatus["acceptors"][number]> {
   const [machine = REGISTRY] = machines;
-  const outcomes = await inTime(stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }]) ?? Promise.resolve([]));
+  const outcomes = await inTime(
+    stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }]) ?? Promise.resolve([]),
+  );
   const outcome = outcomes?.[0];
   const isLost = outcome?.outcome === "refused" && outcome.gone === true;
   const isSilent = outcome === undefined || outcome.outcome === "unknown";

@@ -6,7 +6,7 @@
  * try, and ballots decide. Others follow the leader, so that the next candidate is warm.
  */
 import { Invalid, type TheseusError, Unavailable } from "../errors.ts";
-import { machineCode, type MachineDefinition } from "../machine.ts";
+import { type MachineDefinition, machineCode } from "../machine.ts";
 import type { Ballot } from "../protocol/ballot.ts";
 import type { MachineId } from "../protocol/configuration.ts";
 import type { Abdication } from "../protocol/leader.ts";
@@ -56,6 +56,8 @@ export interface Member {
   usedAt: number;
   /** A try at leading that is under way. */
   trying: Promise<void> | undefined;
+  /** The leader was asked for what is chosen, and has not answered yet. */
+  isAskingToFollow: boolean;
 }
 
 export class Fleet {
@@ -83,7 +85,8 @@ export class Fleet {
   *leads(): Iterable<Led> {
     for (const { machine, hosted, location } of this.#members.values()) {
       const { ballot } = hosted.host;
-      if (hosted.host.serving && ballot !== undefined && location !== undefined) yield { machine, ballot, location };
+      if (hosted.host.serving && ballot !== undefined && location !== undefined)
+        yield { machine, ballot, location };
     }
   }
 
@@ -113,6 +116,7 @@ export class Fleet {
       location: undefined,
       usedAt: Number.NEGATIVE_INFINITY,
       trying: undefined,
+      isAskingToFollow: false,
     };
     hosted.on("serving", (ballot) => this.#onServing(member, ballot));
     hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
@@ -238,9 +242,9 @@ export class Fleet {
     const member = this.member(machine);
     const { host } = member.hosted;
     member.location ??= location;
-    this.#options.stores.learn(location.acceptors);
+    void this.#options.stores.warm(machine, location.acceptors);
     host.noteBallot(ballot);
-    if (host.ballot !== undefined && host.ballot < ballot) host.resign();
+    if (host.ballot !== undefined && host.ballot < ballot) host.resign(ballot);
     if (!host.leading) this.#catchUp(peer, machine);
   }
 
@@ -253,14 +257,17 @@ export class Fleet {
     hosted.host.catchUp(location.configuration, () => this.#follow(peer, member));
   }
 
-  #follow(peer: Identity, { machine, hosted }: Member): void {
+  #follow(peer: Identity, member: Member): void {
+    const { machine, hosted } = member;
+    member.isAskingToFollow = true;
     this.#peers?.follow(peer, machine, (hosted.host.replica.applied + 1) as Slot);
   }
 
   #onChosen(peer: Identity, machine: MachineId, slot: Slot, text: string): void {
     const member = this.member(machine);
     member.usedAt = this.#options.ports.elapsed();
-    if (!member.hosted.host.learn(slot, text)) this.#follow(peer, member);
+    if (member.hosted.host.learn(slot, text)) member.isAskingToFollow = false;
+    else if (!member.isAskingToFollow) this.#follow(peer, member);
   }
 
   /** Its leader is gone. */

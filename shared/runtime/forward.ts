@@ -89,14 +89,16 @@ async function* through(
   closing: AbortSignal | undefined,
   outgoing: ServerBindings["outgoing"] | undefined,
 ): AsyncGenerator<Uint8Array> {
-  const end = () => stream.destroy();
-  closing?.addEventListener("abort", end, { once: true });
+  const leave = () => stream.destroy();
+  closing?.addEventListener("abort", leave, { once: true });
+  // Cancelling this generator would wait for the leader's next piece; the reader has left now.
+  outgoing?.once("close", leave);
   try {
     yield* stream as AsyncIterable<Buffer>;
   } catch {
     // The leader broke off, and so must we: an orderly end would be a lie.
     if (!closing?.aborted) outgoing?.destroy();
   } finally {
-    closing?.removeEventListener("abort", end);
+    closing?.removeEventListener("abort", leave);
   }
 }

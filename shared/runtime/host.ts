@@ -187,9 +187,10 @@ export class Host {
     wait();
   }
 
-  /** Stops leading at once. What is under way has an unknown outcome. */
-  resign(): void {
-    if (this.#leader !== undefined) this.#step({ input: "stop" });
+  /** Stops leading at once; `by`: a successor's ballot. What is under way has an unknown outcome. */
+  resign(by?: Ballot): void {
+    if (this.#leader === undefined) return;
+    this.#step(by === undefined ? { input: "stop" } : { input: "stop", by });
   }
 
   #submitOne(command: Command, done: Done<Reply>): void {

@@ -13,6 +13,9 @@ import type { Slot } from "../protocol/slot.ts";
 import type { Command } from "../protocol/value.ts";
 import { Host, type HostOptions } from "./host.ts";
 
+/** Well inside the time that a container has between SIGTERM and SIGKILL. */
+const HAND_OVER_MS_MAX = 3_000;
+
 /** `executed`: a slot was chosen and executed here. The others are what the process reports. */
 export interface HostedEvents {
   serving: [ballot: Ballot];
@@ -54,7 +57,8 @@ export class Hosted extends EventEmitter<HostedEvents> {
       const onServing = (): void => settle();
       const onAbdicated = (abdication: Abdication): void => settle(notElected(this.machine, abdication));
       const timer = setTimeout(
-        () => settle(new Unavailable("unavailable", `too few acceptors of ${this.machine} answer: try later`)),
+        () =>
+          settle(new Unavailable("unavailable", `too few acceptors of ${this.machine} answer: try later`)),
         deadlineMs,
       );
       this.once("serving", onServing);
@@ -85,8 +89,15 @@ export class Hosted extends EventEmitter<HostedEvents> {
     });
   }
 
+  /** Stops leading once what is under way has finished; after HAND_OVER_MS_MAX its outcome is left unknown. */
   handOver(): Promise<void> {
-    return new Promise((resolve) => this.host.handOver(resolve));
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => this.host.resign(), HAND_OVER_MS_MAX);
+      this.host.handOver(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
   }
 }
 
@@ -100,7 +111,10 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
         `${machine} has lost too many acceptors (${abdication.lost.join(", ")}): replace them`,
       );
     case "damaged":
-      return new Unavailable("unavailable", `${abdication.acceptor} is damaged (${abdication.detail}): try again`);
+      return new Unavailable(
+        "unavailable",
+        `${abdication.acceptor} is damaged (${abdication.detail}): try again`,
+      );
     case "alarm":
       return new Unavailable(
         "unavailable",

@@ -1,11 +1,11 @@
 /** What the HTTP interface serves on a leader process: its fleet's machines. */
 import { Invalid, TheseusError } from "../errors.ts";
-import { machineCode, type MachineDefinition, validateCommand } from "../machine.ts";
+import { type MachineDefinition, machineCode, validateCommand } from "../machine.ts";
 import { parseBallot } from "../protocol/ballot.ts";
 import type { MachineId } from "../protocol/configuration.ts";
 import type { Message } from "../protocol/inbox.ts";
 import { Replica } from "../protocol/replica.ts";
-import { MACHINE_GEOMETRY, type Slot } from "../protocol/slot.ts";
+import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../protocol/slot.ts";
 import { type Command, decodeBatch } from "../protocol/value.ts";
 import type { Backend, Consistency, DeploymentStatus, LogLine, MachineStatus } from "./backend.ts";
 import { deploymentStatus } from "./deployment-status.ts";
@@ -40,13 +40,14 @@ export class LeaderBackend implements Backend {
 
   async query(machine: MachineId, query: string, args: unknown, consistency: Consistency) {
     const answer = this.#queryOf(this.#fleet.definition(machine), query);
-    if (consistency === "stale") {
-      const { replica } = this.#fleet.member(machine).hosted.host;
-      return { asOf: replica.applied, result: answer(replica.state, args) };
+    const { replica } = this.#fleet.member(machine).hosted.host;
+    // A process that neither leads nor follows the machine has no state to answer from.
+    if (consistency === "linearizable" || replica.applied === NO_SLOT) {
+      const { hosted } = await this.#fleet.led(machine);
+      await this.#read(machine, hosted.read());
     }
-    const { hosted } = await this.#fleet.led(machine);
-    const asOf = await this.#read(machine, hosted.read());
-    return { asOf, result: answer(hosted.host.replica.state, args) };
+    // Commands may have been executed since the check: the answer is as new as its state, not as the check.
+    return { asOf: replica.applied, result: answer(replica.state, args) };
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {
@@ -97,7 +98,12 @@ export class LeaderBackend implements Backend {
     return { asOf: at, state: toJson(past.state) };
   }
 
-  async *inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncGenerator<Message> {
+  async *inbox(
+    machine: MachineId,
+    client: string,
+    after: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Message> {
     const { hosted } = await this.#fleet.led(machine);
     let cursor = after;
     while (!signal.aborted && hosted.host.serving) {
@@ -137,7 +143,13 @@ export class LeaderBackend implements Backend {
   #history(member: Member, from: Slot, to: Slot): AsyncGenerator<readonly [Slot, string]> {
     const { machine, hosted, location } = member;
     const acceptors = location?.configuration.quorums.acceptors ?? [];
-    const options = { machine, geometry: MACHINE_GEOMETRY, acceptors, stores: this.#stores, log: hosted.host.log };
+    const options = {
+      machine,
+      geometry: MACHINE_GEOMETRY,
+      acceptors,
+      stores: this.#stores,
+      log: hosted.host.log,
+    };
     return history(options, from, to);
   }
 

@@ -40,7 +40,8 @@ export function registryClient(url: string): RegistryClient {
     lookup: (machine) => ask(`/v1/registry/machines/${machine}`),
     servers: () => ask("/v1/servers"),
     machines: async (after) =>
-      (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`)).machines,
+      (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`))
+        .machines,
     status: () => ask("/v1/registry"),
   };
 }

@@ -61,7 +61,9 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   });
   get(app, "/v1/registry/machines", async (c) => {
     const after = c.req.query("after") ?? "";
-    const machines = await service.read((state) => [...state.machines.keys()].filter((id) => id > after).sort());
+    const machines = await service.read((state) =>
+      [...state.machines.keys()].filter((id) => id > after).sort(),
+    );
     return c.json({ machines: machines.slice(0, MACHINES_PAGE) });
   });
   get(app, "/v1/registry/machines/:machine/:id", async (c) => {
@@ -77,7 +79,8 @@ function forwarding(app: Hono<Bindings>, service: RegistryService, random: () =>
     const machine = machineOf(c.req.param("machine"), c.req.param("id"));
     const leaders = await service.read((state) => [...state.leaders.values()]);
     const leader = leaders[Math.floor(random() * leaders.length)]?.address;
-    if (leader === undefined) throw new Unavailable("unavailable", "no leader process is registered yet: try again");
+    if (leader === undefined)
+      throw new Unavailable("unavailable", "no leader process is registered yet: try again");
     throw new Unavailable("not_leader", `${machine} is led by a leader process: ask ${leader}`, { leader });
   });
 }

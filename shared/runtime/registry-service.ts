@@ -74,7 +74,9 @@ export class RegistryService {
       } catch (error) {
         if (!(error instanceof TheseusError) || !error.retryable) throw error;
         if (this.#ports.elapsed() > deadline)
-          throw new Unavailable("unavailable", `the registry cannot be led: ${error.message}`, { cause: error });
+          throw new Unavailable("unavailable", `the registry cannot be led: ${error.message}`, {
+            cause: error,
+          });
         await sleep(backoffMs(attempt, this.#ports.random));
       }
     }

@@ -8,17 +8,15 @@ import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN, QUERY_NAME_PATT
 import type { MachineId } from "../protocol/configuration.ts";
 import { type Slot, slot } from "../protocol/slot.ts";
 import type { Command, Sequence, SessionId } from "../protocol/value.ts";
+import { ELEMENTS_MAX } from "../wire.ts";
 import type { Consistency } from "./backend.ts";
-
-/** Commands, or sessions to be opened, in one request. */
-export const ELEMENTS_MAX = 1_024;
 
 const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
 /** A client's name in `notify` is any short text that a path can carry: no slash, nothing unprintable. */
 const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 
 /** A command as it was asked for: the machine's schema has still to see `command`. */
-export type Asked = Exclude<Command, { readonly open: string }>;
+type Asked = Exclude<Command, { readonly open: string }>;
 
 export function machineOf(c: Context): MachineId {
   const name = matching(c.req.param("machine"), MACHINE_NAME_PATTERN, "a machine's name");

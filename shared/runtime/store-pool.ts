@@ -1,4 +1,6 @@
 /** The stores that a process has open: one for each acceptor that it learned the place of. */
+import { HEAD } from "../protocol/acceptor.ts";
+import type { MachineId } from "../protocol/configuration.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { AcceptorServer } from "../protocol/registry.ts";
 import type { AcceptorStore } from "../storage/store.ts";
@@ -15,6 +17,12 @@ export class StorePool {
   learn(servers: readonly AcceptorServer[]): void {
     for (const server of servers)
       if (!this.#stores.has(server.id)) this.#stores.set(server.id, this.#open(server));
+  }
+
+  /** Opens what is not open yet, so that a standby that takes over does not wait for it. */
+  async warm(machine: MachineId, servers: readonly AcceptorServer[]): Promise<void> {
+    this.learn(servers);
+    await Promise.all(servers.map(({ id }) => this.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])));
   }
 
   get(acceptor: AcceptorId): AcceptorStore | undefined {

@@ -1,7 +1,8 @@
 /**
  * A process that votes on a table: `writers` writers vote slot after slot at one ballot, each its own value,
- * and archive each slot they win. What is acknowledged is printed, a line each: "won slot writer" and
- * "archived slot writer"; "unknown" when an outcome is; "lost" when the table is gone, and that is the end.
+ * and archive each slot they win. The first line is the state that inspection finds. What is acknowledged is
+ * printed, a line each: "won slot writer" and "archived slot writer"; "unknown" when an outcome is; "lost"
+ * when the table is gone, and that is the end.
  * Ends as well once slot `last` is voted, or at the first unknown outcome if `last` is 0.
  *
  * Arguments: path, incarnation, name, writers, last.
@@ -9,7 +10,7 @@
 import { writeSync } from "node:fs";
 import type { Outcome, Verb } from "../../shared/protocol/acceptor.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
-import { sqliteStore } from "../../shared/storage/sqlite.ts";
+import { inspectSqliteTable, sqliteStore } from "../../shared/storage/sqlite.ts";
 import { b2, chunk, contentVerbs, createCell, value, vote } from "./items.ts";
 
 const [path, incarnation, name, writers, last] = process.argv.slice(2) as [
@@ -26,6 +27,7 @@ const FILLER = "filler ".repeat(600);
 
 const store = sqliteStore(path, incarnation);
 let done = false;
+print(inspectSqliteTable(path, incarnation).state);
 await say(createCell);
 await Promise.all(Array.from({ length: Number(writers) }, (_, writer) => write(`${name}${writer}`)));
 await store.close();

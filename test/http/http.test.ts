@@ -1,5 +1,7 @@
 /** The HTTP interface on real sockets, over a backend in memory. */
-import { get as httpGet, type IncomingMessage } from "node:http";
+import { once } from "node:events";
+import { Agent, get as httpGet, type IncomingMessage } from "node:http";
+import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Forbidden, OutcomeUnknown, Unavailable } from "../../shared/errors.ts";
 import { BODY_BYTES_MAX } from "../../shared/limits.ts";
@@ -260,6 +262,7 @@ describe("what is malformed is refused before a slot is taken, and the server li
   });
   const at = (path: string, method = "GET"): RawRequest => ({ path, method });
   const postTo = (path: string, body: string): RawRequest => ({ ...send(body), path });
+  const told = (text: string) => ({ command: { type: "tell", client: "bob", text } });
   const deep = (depth: number) => `{"command":${"[".repeat(depth)}${"]".repeat(depth)}}`;
 
   const cases: readonly (readonly [string, number, string, RawRequest])[] = [
@@ -277,12 +280,7 @@ describe("what is malformed is refused before a slot is taken, and the server li
     ],
     ["an empty body", 400, "invalid_request", send("")],
     ["malformed JSON", 400, "invalid_request", send('{"command":')],
-    [
-      "invalid UTF-8",
-      400,
-      "invalid_request",
-      send(Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x3a, 0x31, 0x7d])),
-    ],
+    ["invalid UTF-8", 400, "invalid_request", send(Buffer.from(JSON.stringify(told("\u00ff")), "latin1"))],
     ["a body over the limit", 413, "too_large", send(" ".repeat(BODY_BYTES_MAX + 1))],
     ["10 MB of [", 413, "too_large", send("[".repeat(10_000_000))],
     [
@@ -440,25 +438,27 @@ describe("the server", () => {
   });
 
   test("closing lets a request under way finish, and takes no more", async () => {
+    // Neither the server's deadline nor an idle connection's may end the test's connection.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
     const gate = Promise.withResolvers<void>();
     const arrived = Promise.withResolvers<void>();
-    const slow = await serve(
-      {
-        fetch: async () => {
-          arrived.resolve();
-          await gate.promise;
-          return new Response("done");
-        },
-      },
-      { port: 0 },
-    );
-    const answer = rawRequest(slow.url, { path: "/", headers: { connection: "keep-alive" } });
+    const fetch = async () => {
+      arrived.resolve();
+      await gate.promise;
+      return new Response("done");
+    };
+    const slow = await serve({ fetch }, { port: 0 });
+    slow.server.keepAliveTimeout = 0;
+    const agent = new Agent({ keepAlive: true });
+    const answer = once(httpGet(slow.url, { agent }), "response");
     await arrived.promise;
     const closed = slow.close();
     await expect(rawRequest(slow.url, { path: "/" })).rejects.toThrow("ECONNREFUSED");
     gate.resolve();
-    expect((await answer).text).toBe("done");
+    const [incoming] = (await answer) as [IncomingMessage];
+    expect(await text(incoming)).toBe("done");
     await closed;
+    agent.destroy();
   });
 });
 

@@ -34,6 +34,7 @@ export const ledger: Subject = {
   },
   reference: () => new LedgerReference(),
   summary: (state) => summaryOf(state as State),
+  fingerprint: (state) => String((state as State).offered),
   diagnose(state) {
     const { executed } = state as State;
     return new Set(executed).size < executed.length ? "AT_MOST_ONCE" : "REPLICAS_AGREE";

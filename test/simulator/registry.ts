@@ -24,6 +24,7 @@ export const registry: Subject = {
   },
   reference: () => new RegistryReference(),
   summary: (state) => summaryOf(state as RegistryState),
+  fingerprint: () => "",
   diagnose: () => "REPLICAS_AGREE",
   command: (unique, random) => ({ ...commandOf(random), unique }),
 };

@@ -19,6 +19,8 @@ export interface Subject {
   readonly code: MachineCode;
   reference(): Reference;
   summary(state: unknown): string;
+  /** What only replicas can be compared by: what their contexts offered them. */
+  fingerprint(state: unknown): string;
   /** Which check a state fails that is not the reference's. */
   diagnose(state: unknown): Check;
   /** A command that no other command equals. */

@@ -77,7 +77,9 @@ export class Peers extends EventEmitter<PeersEvents> {
 
   /** Addresses where nobody answers now. */
   get silent(): readonly string[] {
-    return [...this.#watchers.values()].filter(({ peer }) => peer === undefined).map(({ address }) => address);
+    return [...this.#watchers.values()]
+      .filter(({ peer }) => peer === undefined)
+      .map(({ address }) => address);
   }
 
   /** The live peer that leads the machine in the highest ballot. */
@@ -85,7 +87,8 @@ export class Peers extends EventEmitter<PeersEvents> {
     let leader: { peer: Identity; led: Led } | undefined;
     for (const peer of this.live) {
       const led = this.#known.get(peer.process)?.led.get(machine);
-      if (led !== undefined && (leader === undefined || led.ballot > leader.led.ballot)) leader = { peer, led };
+      if (led !== undefined && (leader === undefined || led.ballot > leader.led.ballot))
+        leader = { peer, led };
     }
     return leader;
   }

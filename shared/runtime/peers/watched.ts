@@ -4,7 +4,14 @@ import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
-import { decodeMessage, encodeMessage, type Identity, type Led, PEER_FORMAT, type PeerMessage } from "./message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Identity,
+  type Led,
+  PEER_FORMAT,
+  type PeerMessage,
+} from "./message.ts";
 
 export const PEER_PATH = "/v1/peer";
 /** Ten beats fit into the silence after which a peer is suspected (watcher.ts). */
@@ -77,7 +84,11 @@ export class Watched {
     for (const led of leads()) tell({ type: "leads", led });
   }
 
-  #hear(message: PeerMessage, tell: (message: PeerMessage) => void, following: Map<MachineId, () => void>): void {
+  #hear(
+    message: PeerMessage,
+    tell: (message: PeerMessage) => void,
+    following: Map<MachineId, () => void>,
+  ): void {
     if (message.type === "hello") this.#options.greeted(message.self);
     if (message.type !== "follow") return;
     const { machine, from } = message;

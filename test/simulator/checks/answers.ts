@@ -86,7 +86,7 @@ export class Answers {
     const executed = executions.find((each) => each.slot === answer?.slot) ?? executions[0];
     const place = executed === undefined ? {} : { slot: executed.slot, index: executed.index };
     const output = answer === undefined ? undefined : resultOf(answer);
-    return { ...times, ...place, input: command, output, ok: answer !== undefined && executed !== undefined };
+    return { ...times, ...place, input: command, output, ok: output !== undefined && executed !== undefined };
   }
 
   /** Nobody names a session before it was opened, so a process that is up to date knows it until it is evicted. */
@@ -115,10 +115,16 @@ function unattended(executed: Executed): Operation {
   return { client: "nobody", call: 0, return: 0, slot, index, input: command, output: null, ok: false };
 }
 
-/** What the sequential machine says of the same command. */
+/** What the sequential machine says of the same command; undefined when the reply does not tell what it came to. */
 function resultOf(reply: Reply): unknown {
-  if (reply.reply === "failed") return { error: reply.error };
-  if (reply.reply !== "response") return null;
-  const { response, refused } = reply;
-  return refused === undefined ? { response } : { response, refused };
+  switch (reply.reply) {
+    case "failed":
+      return { error: reply.error };
+    case "opened":
+      return null;
+    case "response":
+      return reply.refused ? { response: reply.response, refused: true } : { response: reply.response };
+    default:
+      return undefined;
+  }
 }

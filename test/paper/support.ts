@@ -1,0 +1,380 @@
+/**
+ * The talk's drawing as a bench: three tables S1, S2, S3, servers that may lead, and the messages between
+ * them, which arrive only when a test says so. Everything in between is the production core, step by step.
+ *
+ * The talk's servers store and lead; here storing is a table's work and leading a process's. A process and
+ * a table may bear the same name, as if they were one server of the talk.
+ */
+import { hash } from "node:crypto";
+import { expect } from "vitest";
+import {
+  type Cell,
+  decide,
+  GONE,
+  HEAD,
+  type Head,
+  type Item,
+  type Key,
+  keyText,
+  type Outcome,
+  UNKNOWN,
+  type Value,
+  type Verb,
+} from "../../shared/protocol/acceptor.ts";
+import {
+  type Ballot,
+  ballotOf,
+  type ConfigurationNumber,
+  type ProcessId,
+} from "../../shared/protocol/ballot.ts";
+import type { Configuration } from "../../shared/protocol/configuration.ts";
+import { Founding, type FoundingEffect } from "../../shared/protocol/founding.ts";
+import { type Effect, type Input, Leader } from "../../shared/protocol/leader.ts";
+import { RecentLog } from "../../shared/protocol/log.ts";
+import { type AcceptorId, majority, type QuorumSpec, QuorumSystem } from "../../shared/protocol/quorum.ts";
+import type { ReadId } from "../../shared/protocol/reads.ts";
+import { type MachineCode, Replica } from "../../shared/protocol/replica.ts";
+import type { Ask, RequestId } from "../../shared/protocol/requests.ts";
+import type { Reply } from "../../shared/protocol/session.ts";
+import {
+  type ChunkNumber,
+  type Geometry,
+  laneOf,
+  MACHINE_GEOMETRY,
+  type Slot,
+} from "../../shared/protocol/slot.ts";
+import { decodeBatch, encodeBatch, encodeCommand } from "../../shared/protocol/value.ts";
+
+export const CONFIGURATION = 1 as ConfigurationNumber;
+
+export function sha256(text: string): string {
+  return hash("sha256", text);
+}
+
+export function hashed(text: string): Value {
+  return { text, digest: sha256(text) };
+}
+
+/** The process of a server: its number, 32 times. */
+export function processOf(name: string): ProcessId {
+  return (name.at(-1) as string).repeat(32) as ProcessId;
+}
+
+export function acceptors(...names: readonly string[]): AcceptorId[] {
+  return names as AcceptorId[];
+}
+
+export function chunkKey(chunk: number): Key {
+  return { kind: "chunk", chunk: chunk as ChunkNumber };
+}
+
+/** A batch as text, by its commands' names. */
+export function batchOf(ballot: Ballot, ...names: readonly string[]): string {
+  return encodeBatch(
+    ballot,
+    0,
+    names.map((name) => encodeCommand({ command: name })),
+  );
+}
+
+/** The names of a value's commands. */
+export function nameOf(text: string): string {
+  const names = decodeBatch(text).commands.map((command) => ("command" in command ? command.command : "?"));
+  return names.length === 0 ? "no-op" : names.join("+");
+}
+
+/** Whose requests, of what: messages are chosen by all filters given. */
+export type Filter = (ask: Ask) => boolean;
+export const to =
+  (...names: readonly string[]): Filter =>
+  (ask) =>
+    names.includes(ask.of);
+export const saying =
+  (verb: Verb["verb"], kind?: Key["kind"]): Filter =>
+  (ask) =>
+    ask.verbs.some((each) => each.verb === verb && (kind === undefined || each.key.kind === kind));
+export const votingIn =
+  (slot: number): Filter =>
+  (ask) =>
+    ask.verbs.some((each) => each.verb === "vote" && each.slot === slot);
+
+/** One vote that a table cast, ever. */
+export interface CastVote {
+  readonly of: AcceptorId;
+  readonly ballot: Ballot;
+  readonly slot: Slot;
+  readonly value: Value;
+}
+
+export class Table {
+  readonly items = new Map<string, Item>();
+  readonly #cast: (vote: Omit<CastVote, "of">) => void;
+  isLost = false;
+
+  constructor(cast: (vote: Omit<CastVote, "of">) => void) {
+    this.#cast = cast;
+  }
+
+  execute(verb: Verb): Outcome {
+    if (this.isLost) return GONE;
+    const key = keyText(verb.key);
+    const { outcome, next } = decide(verb, this.items.get(key));
+    if (next === null) this.items.delete(key);
+    else if (next !== undefined) this.items.set(key, next);
+    if (verb.verb === "vote" && outcome.outcome === "applied") this.#cast(verb);
+    return outcome;
+  }
+
+  read(key: Key): Item | undefined {
+    return this.items.get(keyText(key));
+  }
+
+  get head(): Head | undefined {
+    return this.read(HEAD) as Head | undefined;
+  }
+
+  set(key: Key, item: Item): void {
+    this.items.set(keyText(key), item);
+  }
+
+  /** Everything that stands in the table. */
+  get contents(): Record<string, Item> {
+    return structuredClone(Object.fromEntries(this.items));
+  }
+}
+
+export interface BenchOptions {
+  readonly quorums?: QuorumSpec;
+  readonly geometry?: Geometry;
+  readonly isFounded?: boolean;
+}
+
+export class Bench {
+  readonly configuration: Configuration;
+  readonly geometry: Geometry;
+  readonly tables = new Map<AcceptorId, Table>();
+  readonly votes: CastVote[] = [];
+
+  constructor(options: BenchOptions = {}) {
+    const quorums = options.quorums ?? majority(acceptors("S1", "S2", "S3"));
+    this.configuration = { number: CONFIGURATION, previous: 0, quorums };
+    this.geometry = options.geometry ?? MACHINE_GEOMETRY;
+    for (const id of quorums.acceptors)
+      this.tables.set(id, new Table((vote) => this.votes.push({ of: id, ...vote })));
+    if (options.isFounded !== false) this.found();
+  }
+
+  table(name: string): Table {
+    const table = this.tables.get(name as AcceptorId);
+    if (table === undefined) throw new RangeError(`there is no table ${name}`);
+    return table;
+  }
+
+  /** A server starts to lead: its promises are on the way. `from`: the same process, or one that followed it. */
+  server(name: string, round: number, from?: Server): Server {
+    return new Server(this, name, round, from);
+  }
+
+  /** A server that leads: everything that it asked to lead was answered. */
+  leader(name: string, round: number, from?: Server): Server {
+    const server = this.server(name, round, from);
+    server.exchange();
+    if (!server.leader.serving) throw new Error(`${name} does not lead but ${JSON.stringify(server.told)}`);
+    return server;
+  }
+
+  found(): void {
+    const founding = new Founding(this.configuration, this.geometry);
+    let effects: readonly FoundingEffect[] = founding.step({ input: "found" });
+    while (effects.length > 0)
+      effects = effects.flatMap((effect) => {
+        if (effect.effect !== "ask") return [];
+        const outcomes = effect.verbs.map((verb) => this.table(effect.of).execute(verb));
+        return founding.step({ input: "outcome", request: effect.request, outcomes });
+      });
+  }
+
+  cell(name: string, slot: number): Cell {
+    return this.#cell(name as AcceptorId, slot) as Cell;
+  }
+
+  /** What each table has voted in a slot's cell, if it is about that slot: `{ S1: "2: B1" }`, ballot's round first. */
+  standing(slot: number): Record<string, string> {
+    const standing: Record<string, string> = {};
+    for (const id of this.tables.keys()) {
+      const cell = this.#cell(id, slot);
+      if (cell?.vote !== undefined && cell.slot === slot)
+        standing[id] = `${roundOf(cell.vote.ballot)}: ${nameOf(cell.vote.value.text)}`;
+    }
+    return standing;
+  }
+
+  /** "A command C is chosen at ballot b iff a write quorum votes for C in ballot b", counted over all votes ever cast. */
+  chosen(slot: number): readonly string[] {
+    const quorums = new QuorumSystem(this.configuration.quorums);
+    const voters = new Map<string, Set<AcceptorId>>();
+    for (const vote of this.votes.filter((each) => each.slot === slot)) {
+      const id = `${vote.ballot} ${vote.value.text}`;
+      voters.set(id, (voters.get(id) ?? new Set()).add(vote.of));
+    }
+    const texts = [...voters]
+      .filter(([, of]) => quorums.hasWriteQuorum(of))
+      .map(([id]) => id.slice(id.indexOf(" ")));
+    return [...new Set(texts)].map(nameOf);
+  }
+
+  get contents(): Record<string, unknown> {
+    return Object.fromEntries([...this.tables].map(([id, table]) => [id, table.contents]));
+  }
+
+  #cell(id: AcceptorId, slot: number): Cell | undefined {
+    const lane = laneOf(this.geometry, slot as Slot);
+    const cell = this.tables.get(id)?.read({ kind: "cell", configuration: CONFIGURATION, lane });
+    return cell as Cell | undefined;
+  }
+}
+
+export function roundOf(ballot: Ballot): number {
+  return Number.parseInt(ballot.split(".")[1] as string, 16);
+}
+
+/** A machine that is a list of the commands' names; each response is the command's number. */
+const names: MachineCode = {
+  init: () => [],
+  apply: (state, command) => (state as unknown[]).push(command),
+  freeze: (state) => new TextEncoder().encode(JSON.stringify(state)),
+  thaw: (frozen) => JSON.parse(new TextDecoder().decode(frozen)),
+};
+
+interface Answer {
+  readonly ask: Ask;
+  readonly outcomes: readonly Outcome[];
+}
+
+/** A process in one ballot. Its replica and log may be those of an earlier one. */
+export class Server {
+  readonly leader: Leader;
+  readonly log: RecentLog;
+  readonly replica: Replica;
+  readonly distrusted: Set<AcceptorId>;
+  /** On the way to tables, and on the way back. */
+  requests: Ask[] = [];
+  replies: Answer[] = [];
+  retries: RequestId[] = [];
+  /** Every effect that is no message, in order. */
+  readonly told: Effect[] = [];
+  readonly answers: Reply[] = [];
+  readonly #bench: Bench;
+
+  constructor(bench: Bench, name: string, round: number, from?: Server) {
+    this.#bench = bench;
+    this.log = from?.log ?? new RecentLog(bench.geometry);
+    this.replica = from?.replica ?? new Replica(names);
+    this.distrusted = from?.distrusted ?? new Set();
+    this.leader = new Leader({
+      configuration: bench.configuration,
+      ballot: ballotOf(CONFIGURATION, round, processOf(name)),
+      geometry: bench.geometry,
+      digest: sha256,
+      log: this.log,
+      distrusted: this.distrusted,
+    });
+    this.step({ input: "lead" });
+  }
+
+  get ballot(): Ballot {
+    return this.leader.ballot;
+  }
+
+  step(input: Input): readonly Effect[] {
+    const effects = this.leader.step(input);
+    for (const effect of effects) this.#carryOut(effect);
+    return effects;
+  }
+
+  /** One slot for each command. */
+  propose(...commands: readonly string[]): void {
+    for (const command of commands)
+      this.step({ input: "propose", commands: [encodeCommand({ command })], time: 0 });
+  }
+
+  read(read: number): void {
+    this.step({ input: "read", read: read as ReadId });
+  }
+
+  /** These requests reach their tables, which answer; the replies are on the way. */
+  arrive(...filters: readonly Filter[]): number {
+    const [chosen, rest] = split(this.requests, (ask) => filters.every((filter) => filter(ask)));
+    this.requests = rest;
+    for (const ask of chosen)
+      this.replies.push({ ask, outcomes: ask.verbs.map((verb) => this.#bench.table(ask.of).execute(verb)) });
+    return chosen.length;
+  }
+
+  /** These replies reach the leader. */
+  receive(...filters: readonly Filter[]): number {
+    const [chosen, rest] = split(this.replies, ({ ask }) => filters.every((filter) => filter(ask)));
+    this.replies = rest;
+    for (const { ask, outcomes } of chosen) this.step({ input: "outcome", request: ask.request, outcomes });
+    return chosen.length;
+  }
+
+  /** These requests and their replies arrive, and so do those that follow from them, until nothing is left. */
+  exchange(...filters: readonly Filter[]): void {
+    for (let round = 0; this.arrive(...filters) + this.receive(...filters) > 0; round++)
+      if (round > 1_000) throw new Error(`no end: ${JSON.stringify(this.requests[0])}`);
+  }
+
+  /** These requests never arrive, or these replies do not: their outcome is unknown. */
+  lose(...filters: readonly Filter[]): void {
+    const [requests, laterRequests] = split(this.requests, (ask) => filters.every((filter) => filter(ask)));
+    const [replies, laterReplies] = split(this.replies, ({ ask }) => filters.every((filter) => filter(ask)));
+    this.requests = laterRequests;
+    this.replies = laterReplies;
+    for (const ask of [...requests, ...replies.map((reply) => reply.ask)])
+      this.step({ input: "outcome", request: ask.request, outcomes: ask.verbs.map(() => UNKNOWN) });
+  }
+
+  /** The back-offs are over. */
+  resend(): void {
+    const retries = this.retries;
+    this.retries = [];
+    for (const request of retries) this.step({ input: "resend", request });
+  }
+
+  /** What was executed, as the talk writes it: `1: B1`. */
+  get executed(): readonly string[] {
+    return this.told.flatMap((effect) =>
+      effect.effect === "execute" ? [`${effect.slot}: ${nameOf(effect.text)}`] : [],
+    );
+  }
+
+  get abdication(): Extract<Effect, { effect: "abdicate" }>["abdication"] | undefined {
+    return this.told.find((effect) => effect.effect === "abdicate")?.abdication;
+  }
+
+  get answeredReads(): readonly number[] {
+    return this.told.flatMap((effect) => (effect.effect === "answerReads" ? effect.reads : []));
+  }
+
+  get lost(): readonly string[] {
+    return this.told.flatMap((effect) => (effect.effect === "lost" ? [effect.acceptor] : []));
+  }
+
+  #carryOut(effect: Effect): void {
+    if (effect.effect === "ask") this.requests.push(effect);
+    else if (effect.effect === "retry") this.retries.push(effect.request);
+    else this.told.push(effect);
+    if (effect.effect === "execute") this.answers.push(...this.replica.execute(effect.slot, effect.text));
+  }
+}
+
+function split<Item>(items: readonly Item[], isChosen: (item: Item) => boolean): [Item[], Item[]] {
+  return [items.filter(isChosen), items.filter((item) => !isChosen(item))];
+}
+
+/** "Each command number has at most one chosen command", for all numbers that were ever voted on. */
+export function expectAgreement(bench: Bench): void {
+  for (const slot of new Set(bench.votes.map((vote) => vote.slot)))
+    expect(bench.chosen(slot).length, `slot ${slot}: ${bench.chosen(slot)}`).toBeLessThanOrEqual(1);
+}

@@ -1,0 +1,61 @@
+/**
+ * Faults by name, and how often each was caused: a simulator that never causes a fault proves nothing about it.
+ */
+export const FAULTS = {
+  requestLost: "a request to a table never arrived",
+  requestDelayed: "a request arrived long after its sender had given it up",
+  requestDuplicated: "a request was executed twice, soon after each other",
+  requestRepeatedLate: "a request was executed again, long afterwards",
+  replyLost: "a request was executed and its reply lost",
+  throttled: "a table answered at once that it did nothing, which the sender must take for unknown",
+  verbsSplit: "the verbs of one request were executed apart, in another order",
+  tableLost: "a table was deleted for ever",
+  tableRecreated: "a table was deleted and created again, empty, under the same name",
+  tableSlow: "a table answered many times slower than the others, for a time",
+  tableUnreachable: "a table could not be reached, for a time",
+  tableOneWay: "a table executed everything, and no reply came back, for a time",
+  crash: "a process ended between two events",
+  crashMidStep: "a process ended between two effects of one step",
+  founderCrashed: "a process ended half-way through founding",
+  restart: "a process came back with a new id and an empty memory",
+  pause: "a process stood still: its timers fire late and it goes on as if nothing had happened",
+  pausedLeader: "a leader stood still and went on",
+  frozenHandler: "a stateless handler was frozen in the middle of an invocation",
+  rivalLeader: "a process tried to lead while another one led",
+  resign: "a leader resigned with commands under way",
+  handOver: "a leader handed over",
+  clockJump: "a process's wall clock jumped by up to an hour",
+  followerGap: "a follower missed commands of the leader",
+  clientRequestLost: "a command never reached a process",
+  clientReplyLost: "an answer never reached its client",
+  clientDuplicate: "a command arrived again, long after its client had gone on",
+  clientTwoProcesses: "a command was sent to two processes at once",
+  sessionAbandoned: "a client gave its session up, perhaps with a command under way",
+  sessionUnknown: "a command named a session that was never opened",
+} as const;
+
+export type Fault = keyof typeof FAULTS;
+
+export class Coverage {
+  readonly #counts = new Map<Fault, number>();
+
+  hit(fault: Fault): void {
+    this.#counts.set(fault, this.count(fault) + 1);
+  }
+
+  count(fault: Fault): number {
+    return this.#counts.get(fault) ?? 0;
+  }
+
+  get total(): number {
+    return [...this.#counts.values()].reduce((sum, count) => sum + count, 0);
+  }
+
+  add(other: Coverage): void {
+    for (const [fault, count] of other.#counts) this.#counts.set(fault, this.count(fault) + count);
+  }
+
+  missing(): readonly Fault[] {
+    return (Object.keys(FAULTS) as Fault[]).filter((fault) => this.count(fault) === 0);
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * A process that founds a configuration: carries out the effects of the product's `Founding`.
+ */
+import type { Configuration } from "../../shared/protocol/configuration.ts";
+import { Founding, type FoundingEffect, type FoundingInput } from "../../shared/protocol/founding.ts";
+import type { Geometry } from "../../shared/protocol/slot.ts";
+import { backoffMs } from "../../shared/runtime/backoff.ts";
+import type { Ports } from "../../shared/runtime/ports.ts";
+import { MACHINE } from "./process.ts";
+
+/** How long it waits for every acceptor before quorums are enough. */
+const PATIENCE_MS = 400;
+
+/** `founded` is told once. */
+export function found(configuration: Configuration, geometry: Geometry, ports: Ports, founded: () => void): void {
+  const founding = new Founding(configuration, geometry);
+  let attempts = 0;
+  const step = (input: FoundingInput): void => founding.step(input).forEach(carryOut);
+  const carryOut = (effect: FoundingEffect): void => {
+    if (effect.effect === "ask") {
+      const { request } = effect;
+      ports.ask(effect.of, MACHINE, effect.verbs, (outcomes) => step({ input: "outcome", request, outcomes }));
+    } else if (effect.effect === "retry") {
+      const { request } = effect;
+      ports.after(backoffMs(++attempts, ports.random), () => step({ input: "resend", request }));
+    } else if (effect.effect === "founded") founded();
+  };
+  ports.after(PATIENCE_MS, () => step({ input: "hurry" }));
+  step({ input: "found" });
+}

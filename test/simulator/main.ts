@@ -1,0 +1,79 @@
+/**
+ * Runs the simulator: `main.ts [--from A] [--seeds N]`, or `main.ts --seed S --trace` for one run step by step.
+ * Ends with 1 at the first violation, having printed the command that replays it.
+ */
+import { parseArgs } from "node:util";
+import { Coverage, type Fault, FAULTS } from "./faults.ts";
+import type { Overrides, Rates, SubjectName } from "./options.ts";
+import { type Outcome, run } from "./run.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    from: { type: "string", default: "1" },
+    seeds: { type: "string", default: "2000" },
+    seed: { type: "string" },
+    trace: { type: "boolean", default: false },
+    subject: { type: "string" },
+    lanes: { type: "string" },
+    chunk: { type: "string" },
+    quorums: { type: "string" },
+    events: { type: "string" },
+    stress: { type: "string" },
+  },
+});
+
+function overridesOf(): Overrides {
+  const { subject, lanes, chunk, quorums, events, stress } = flags;
+  return {
+    ...(subject !== undefined && { subject: subject as SubjectName }),
+    ...(lanes !== undefined && { lanes: Number(lanes) }),
+    ...(chunk !== undefined && { chunkSlots: Number(chunk) }),
+    ...(quorums !== undefined && { quorums }),
+    ...(events !== undefined && { events: Number(events) }),
+    ...(stress !== undefined && { stress: stress.split(",") as (keyof Rates)[] }),
+  };
+}
+
+/** The flags that make this run what it is, as they were given. */
+function replayOf({ seed }: Outcome): string {
+  const given = (["subject", "lanes", "chunk", "quorums", "events", "stress"] as const)
+    .filter((name) => flags[name] !== undefined)
+    .map((name) => ` --${name} ${flags[name]}`);
+  return `node --conditions=source test/simulator/main.ts --seed ${seed}${given.join("")} --trace`;
+}
+
+function report(outcome: Outcome): void {
+  const { violation, seed, options } = outcome;
+  if (violation === undefined) return;
+  console.log(`seed ${seed}: ${violation.check}: ${violation.message}`);
+  if (violation.cause instanceof Error) console.log(violation.cause.stack);
+  console.log(`options: ${JSON.stringify(options)}`);
+  console.log(`replay: ${replayOf(outcome)}`);
+}
+
+function printCoverage(coverage: Coverage): void {
+  for (const fault of Object.keys(FAULTS) as Fault[])
+    console.log(`${String(coverage.count(fault)).padStart(9)}  ${fault}: ${FAULTS[fault]}`);
+}
+
+const from = Number(flags.seed ?? flags.from);
+const seeds = flags.seed === undefined ? Number(flags.seeds) : 1;
+const coverage = new Coverage();
+const began = performance.now();
+let [events, slots] = [0, 0];
+console.log(`seeds ${from} to ${from + seeds - 1}`);
+for (let seed = from; seed < from + seeds; seed++) {
+  const outcome = run(seed, overridesOf(), flags.trace ? (line) => console.log(line) : undefined);
+  coverage.add(outcome.coverage);
+  events += outcome.events;
+  slots += outcome.slots;
+  if (outcome.violation === undefined) continue;
+  report(outcome);
+  process.exit(1);
+}
+const seconds = (performance.now() - began) / 1_000;
+printCoverage(coverage);
+console.log(
+  `${seeds} seeds, ${events} events, ${slots} slots chosen, no violation; ` +
+    `${(seeds / seconds).toFixed(1)} seeds/s, ${Math.round(events / seconds)} events/s`,
+);

@@ -1,0 +1,581 @@
+/**
+ * One wrong rule each, planted in the product's own source: every one must be killed by a named check.
+ * A mutant that survives is a rule that nothing tests. `find` must occur exactly once in `file`.
+ */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+export interface Mutant {
+  readonly name: string;
+  /** The rule of PROTOCOL.md that it breaks. */
+  readonly rule: string;
+  readonly edits: readonly Edit[];
+  /** Flags of main.ts that make its moment come sooner. */
+  readonly flags?: readonly string[];
+  /** It must be clean: it changes a limit and no rule. */
+  readonly isControl?: true;
+}
+
+const ACCEPTOR = "shared/protocol/acceptor.ts";
+const LEADER = "shared/protocol/leader.ts";
+const FENCE = "shared/protocol/fence.ts";
+const ARCHIVE = "shared/protocol/archive.ts";
+const LEARNER = "shared/protocol/learner.ts";
+const READS = "shared/protocol/reads.ts";
+const REPLICA = "shared/protocol/replica.ts";
+const REQUESTS = "shared/protocol/requests.ts";
+const SESSION = "shared/protocol/session.ts";
+const QUORUM = "shared/protocol/quorum.ts";
+const HOST = "shared/runtime/host.ts";
+
+const FEW_SESSIONS: Edit = { file: SESSION, find: "SESSIONS_MAX = 16_384", replace: "SESSIONS_MAX = 3" };
+
+const acceptor: readonly Mutant[] = [
+  {
+    name: "vote without the slot test",
+    rule: "§3 vote: sl < :i",
+    edits: [{ file: ACCEPTOR, find: "const laneIsFree = item.slot < vote.slot;", replace: "const laneIsFree = true;" }],
+  },
+  {
+    name: "vote without the promise test",
+    rule: "§3 vote: pb <= :b",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "const notPromisedAway = item.promised <= vote.ballot;",
+        replace: "const notPromisedAway = true;",
+      },
+    ],
+  },
+  {
+    name: "vote does not promise",
+    rule: "§3 vote: pb = b; invariant 3",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: 'next: { kind: "cell", promised: ballot, slot,',
+        replace: 'next: { kind: "cell", promised: item.promised, slot,',
+      },
+    ],
+  },
+  {
+    name: "a repeated vote is refused",
+    rule: "§3 vote: dg = :d; §1 resend the identical request",
+    edits: [{ file: ACCEPTOR, find: "(laneIsFree || olderVote || sameValue)", replace: "(laneIsFree || olderVote)" }],
+  },
+  {
+    name: "an older vote is not replaced",
+    rule: "§3 vote: vb < :b",
+    edits: [{ file: ACCEPTOR, find: "(laneIsFree || olderVote || sameValue)", replace: "(laneIsFree || sameValue)" }],
+  },
+  {
+    name: "a vote of the same slot is always replaced",
+    rule: "§3 vote: sl = :i AND (vb < :b OR dg = :d); invariant 2",
+    edits: [
+      { file: ACCEPTOR, find: "const laneIsFree = item.slot < vote.slot;", replace: "const laneIsFree = item.slot <= vote.slot;" },
+      {
+        file: REQUESTS,
+        find: "verbs: request.verbs });",
+        replace:
+          'verbs: request.verbs.map((verb) => verb.verb === "vote" ? { ...verb, value: { text: verb.value.text + " ", digest: verb.value.digest + "2" } } : verb) });',
+      },
+    ],
+  },
+  {
+    name: "promise without the promise test",
+    rule: "§3 promise: pb <= :b",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: 'if (item?.kind !== "cell" || item.promised > ballot) return refusedBy(item);',
+        replace: 'if (item?.kind !== "cell") return refusedBy(item);',
+      },
+    ],
+  },
+  {
+    name: "promise creates cells",
+    rule: "§3 only `create` creates a cell",
+    edits: [
+      { file: ACCEPTOR, find: "return decidePromise(verb.ballot, item);", replace: "return decidePromise(verb.ballot, item ?? born(verb.key));" },
+      { file: ACCEPTOR, find: 'return { outcome: decideRead(verb.key, item) };', replace: 'return { outcome: decideRead(verb.key, item ?? (verb.key.kind === "head" ? FIRST_HEAD : undefined)) };' },
+    ],
+    flags: ["--stress", "tableRecreated,crash"],
+  },
+  {
+    name: "vote creates cells",
+    rule: "§3 only `create` creates a cell",
+    edits: [
+      { file: ACCEPTOR, find: "return decideVote(verb, item);", replace: "return decideVote(verb, item ?? born(verb.key));" },
+    ],
+    flags: ["--stress", "tableRecreated,requestDelayed,crash"],
+  },
+  {
+    name: "create overwrites",
+    rule: "§3 create: attribute_not_exists(pk)",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "return item === undefined ? { outcome: APPLIED, next: born(verb.key) } : { outcome: APPLIED };",
+        replace: "return { outcome: APPLIED, next: born(verb.key) };",
+      },
+    ],
+  },
+  {
+    name: "missing counts as an empty promise",
+    rule: "§3 a missing cell or table is a refusal: neither promise, nor vote, nor “nothing voted”",
+    edits: [
+      {
+        file: FENCE,
+        find: "if (by === undefined) this.#lost.add(of);",
+        replace: "if (by === undefined) for (const promised of this.#promised.values()) promised.add(of);",
+      },
+    ],
+    flags: ["--quorums", "majority3", "--stress", "tableLost,tableRecreated,crash,lead"],
+  },
+  {
+    name: "advance without a condition",
+    rule: "§3 advance: si <= :si",
+    edits: [{ file: ACCEPTOR, find: "const coversMore = item.covered <= head.covered;", replace: "const coversMore = true;" }],
+  },
+];
+
+const leader: readonly Mutant[] = [
+  {
+    name: "rule U dropped",
+    rule: "§4.6 rule U",
+    edits: [
+      {
+        file: LEADER,
+        find: "return this.serving && this.applied >= reused && this.#archive.covers(reused);",
+        replace: "return this.serving && reused >= -this.#options.geometry.lanes;",
+      },
+    ],
+  },
+  {
+    name: "rule U without Heads",
+    rule: "§4.6 rule U: Heads ≥ j−K meet every read quorum",
+    edits: [
+      {
+        file: LEADER,
+        find: "this.applied >= reused && this.#archive.covers(reused);",
+        replace: "this.applied >= reused;",
+      },
+    ],
+  },
+  {
+    name: "rule U on a read quorum",
+    rule: "§4.6 rule U",
+    edits: [
+      { file: ARCHIVE, find: "return quorums.meetsEveryReadQuorum(new Set(covering));", replace: "return quorums.hasReadQuorum(new Set(covering));" },
+    ],
+  },
+  {
+    name: "rule U on one table",
+    rule: "§4.6 rule U",
+    edits: [
+      { file: ARCHIVE, find: "return quorums.meetsEveryReadQuorum(new Set(covering));", replace: "return covering.length > 0;" },
+    ],
+  },
+  {
+    name: "rule U by count",
+    rule: "§4.6, §10 by “meets every read quorum”, not by number",
+    edits: [
+      { file: ARCHIVE, find: "return quorums.meetsEveryReadQuorum(new Set(covering));", replace: "return covering.length >= Math.floor(quorums.acceptors.length / 2) + 1 || quorums.meetsEveryReadQuorum(new Set(covering));" },
+    ],
+  },
+  {
+    name: "not the largest ballot's value",
+    rule: "§4.4 the value of largest vb",
+    edits: [
+      { file: FENCE, find: "(!largest || cell.vote.ballot > largest.ballot)", replace: "!largest" },
+    ],
+  },
+  {
+    name: "tail not voted again",
+    rule: "§4.4 vote at b",
+    edits: [
+      {
+        file: LEADER,
+        find: "this.#vote(slot, this.#fence.valueFor(slot)?.value ?? noOp);",
+        replace: "this.#execute(slot, (this.#fence.valueFor(slot)?.value ?? noOp).text);",
+      },
+    ],
+  },
+  {
+    name: "tail as no-ops",
+    rule: "§4.4 the value of largest vb, else a no-op",
+    edits: [{ file: LEADER, find: "this.#fence.valueFor(slot)?.value ?? noOp", replace: "noOp" }],
+  },
+  {
+    name: "one ack",
+    rule: "§4.4 acks of a write quorum",
+    edits: [
+      {
+        file: LEADER,
+        find: "if (proposal.chosen || !this.#quorums.hasWriteQuorum(proposal.acks)) return;",
+        replace: "if (proposal.chosen) return;",
+      },
+    ],
+  },
+  {
+    name: "acks of a read quorum",
+    rule: "§4.4 acks of a write quorum",
+    edits: [{ file: LEADER, find: "!this.#quorums.hasWriteQuorum(proposal.acks)", replace: "!this.#quorums.hasReadQuorum(proposal.acks)" }],
+  },
+  {
+    name: "changed resend",
+    rule: "§4.6 the value of (b, i) never changes on resend; invariant 2",
+    edits: [
+      {
+        file: REQUESTS,
+        find: "verbs: request.verbs });",
+        replace:
+          'verbs: request.verbs.map((verb) => verb.verb === "vote" ? { ...verb, value: { text: verb.value.text + " ", digest: verb.value.digest + "2" } } : verb) });',
+      },
+    ],
+  },
+  {
+    name: "a lane unfenced",
+    rule: "§4.2 promise lanes 0…K",
+    edits: [
+      {
+        file: FENCE,
+        find: "return [...this.#promised.values()].every((by)",
+        replace: "return [...this.#promised.values()].slice(0, -1).every((by)",
+      },
+    ],
+    flags: ["--stress", "verbsSplit,requestDelayed,lead"],
+  },
+  {
+    name: "a promise too few",
+    rule: "§4.2 per lane, promises from a read quorum",
+    edits: [
+      {
+        file: FENCE,
+        find: "every((by) => this.#quorums.hasReadQuorum(by))",
+        replace: "every((by) => by.size > 0 && (by.size + 1 >= this.#quorums.acceptors.length / 2))",
+      },
+    ],
+  },
+  {
+    name: "ballot reused",
+    rule: "§1 a ballot has one owner; §4.2 r above any seen",
+    edits: [{ file: HOST, find: "++this.#round, process)", replace: "(this.#round ||= 1), process)" }],
+    flags: ["--stress", "resign,lead"],
+  },
+  {
+    name: "seen rounds are not noted",
+    rule: "§4.2 raise r",
+    edits: [
+      {
+        file: HOST,
+        find: 'if (abdication.why === "fenced") this.noteBallot(abdication.by);',
+        replace: "this.#round--;",
+      },
+    ],
+  },
+  {
+    name: "Heads are not read again",
+    rule: "§4.3 if H > S+K, read a quorum of Heads again",
+    edits: [
+      { file: LEADER, find: "if (isBeyondWindow && !this.#headsWereReadAgain) return this.#readHeadsAgain();", replace: "" },
+    ],
+    flags: ["--stress", "verbsSplit,requestDelayed,lead", "--lanes", "2", "--chunk", "1"],
+  },
+  {
+    name: "another slot in the cell counts as an ack",
+    rule: "§4 sl > i: not an ack; stop",
+    edits: [
+      {
+        file: LEADER,
+        find: 'if (!proposal.chosen) this.#stop({ why: "overtaken", slot });',
+        replace: 'this.#onVote(of, slot, proposal, { outcome: "applied" });',
+      },
+    ],
+  },
+  {
+    name: "the tail is not awaited",
+    rule: "§4.5 serve, reads included, once H is applied",
+    edits: [
+      {
+        file: LEADER,
+        find: 'if (this.#phase !== "recovering" || this.applied < this.#tailEnd) return;',
+        replace: 'if (this.#phase !== "recovering") return;',
+      },
+    ],
+  },
+  {
+    name: "executed out of order",
+    rule: "§4.5 apply chosen slots in order",
+    edits: [
+      { file: LEADER, find: "if (proposal?.chosen !== true) break;", replace: "if (proposal === undefined) break;" },
+    ],
+  },
+];
+
+const archive: readonly Mutant[] = [
+  {
+    name: "unchosen slots archived",
+    rule: "§5.1 only applied slots; invariant 6",
+    edits: [
+      {
+        file: ARCHIVE,
+        find: "const isApplied = lastSlotOf(this.#options.geometry, chunk) <= this.#options.applied();",
+        replace: "const isApplied = firstSlotOf(this.#options.geometry, chunk) <= this.#options.applied();",
+      },
+      {
+        file: ARCHIVE,
+        find: "const values = log.range(firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk));",
+        replace: 'const values = Array.from({ length: geometry.chunkSlots }, (_, at) => log.get((firstSlotOf(geometry, chunk) + at) as Slot) ?? "{}");',
+      },
+    ],
+  },
+  {
+    name: "Head before its chunk",
+    rule: "§5.1 put chunk, await ack, advance; invariant 4",
+    edits: [
+      {
+        file: ARCHIVE,
+        find: "this.#put(of, head, chunk, { text, digest: digest(text) });",
+        replace: "this.#advance(of, head, chunk);\n    this.#ask(of, { verb: \"put\", key: { kind: \"chunk\", chunk }, content: { text, digest: digest(text) } }, () => {});",
+      },
+    ],
+  },
+  {
+    name: "Head raised past what its table has",
+    rule: "§5.1 raise si only from a Head value of that table",
+    edits: [
+      {
+        file: ARCHIVE,
+        find: "const covered = lastSlotOf(this.#options.geometry, chunk);",
+        replace: "const covered = Math.max(lastSlotOf(this.#options.geometry, chunk), ...[...this.#heads.values()].map((other) => other.covered)) as Slot;",
+      },
+    ],
+  },
+  {
+    name: "a missing chunk is the end",
+    rule: "§4.3 a missing chunk: conclude nothing",
+    edits: [
+      {
+        file: LEARNER,
+        find: "if (content === undefined) return `chunk ${chunk} is missing`;",
+        replace: "if (content === undefined) return [];",
+      },
+      { file: LEARNER, find: "this.learn(of, through, done);\n      },", replace: "done();\n      }," },
+    ],
+  },
+];
+
+const clients: readonly Mutant[] = [
+  {
+    name: "few sessions",
+    rule: "a limit and no rule: the checkers follow it",
+    edits: [FEW_SESSIONS],
+    isControl: true,
+  },
+  {
+    name: "an unknown session executes",
+    rule: "§6 unknown session: never execution",
+    edits: [
+      FEW_SESSIONS,
+      {
+        file: REPLICA,
+        find: "if (settled !== undefined) return settled;\n    const reply = this.#apply(command.command, slot, index);\n    this.#sessions.remember(",
+        replace:
+          'if (settled?.reply === "unknownSession") return this.#apply(command.command, slot, index);\n    if (settled !== undefined) return settled;\n    const reply = this.#apply(command.command, slot, index);\n    this.#sessions.remember(',
+      },
+    ],
+  },
+  {
+    name: "an open session is not a use",
+    rule: "§6 evict least recently used by log position",
+    edits: [
+      FEW_SESSIONS,
+      { file: SESSION, find: "const session = this.#use(id);\n    session.sequence", replace: "const session = this.#sessions.get(id) as Session;\n    session.sequence" },
+    ],
+  },
+  {
+    name: "the same sequence executes again",
+    rule: "§6 equal seq: stored reply; invariant 10",
+    edits: [
+      {
+        file: SESSION,
+        find: "if (sequence > session.sequence) return undefined;",
+        replace: "if (sequence >= session.sequence) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "a lower sequence executes",
+    rule: "§6 lower seq: ignored",
+    edits: [
+      {
+        file: SESSION,
+        find: 'return { reply: "staleSequence", slot };',
+        replace: "return undefined;",
+      },
+    ],
+  },
+  {
+    name: "keys are not remembered",
+    rule: "invariant 10, for idempotency keys",
+    edits: [{ file: SESSION, find: "return this.#keys.get(key);", replace: "return key === \"\" ? this.#keys.get(key) : undefined;" }],
+  },
+  {
+    name: "a throw leaves half a command behind",
+    rule: "a command that throws leaves the state as it was",
+    edits: [{ file: REPLICA, find: "} catch (error) {\n      this.#restore();", replace: "} catch (error) {" }],
+  },
+  {
+    name: "a forgotten session is told at once",
+    rule: "§6 a deposed leader does not know new sessions: a read check first",
+    edits: [
+      {
+        file: HOST,
+        find: 'if (settled?.reply === "unknownSession") return this.#confirmUnknown(command, done);',
+        replace: "",
+      },
+    ],
+    flags: ["--stress", "pause,lead"],
+  },
+];
+
+const reads: readonly Mutant[] = [
+  {
+    name: "reads without a check",
+    rule: "§6 linearizable read",
+    edits: [
+      {
+        file: READS,
+        find: "this.#checking = true;",
+        replace: "return this.#options.passed(reads);",
+      },
+    ],
+    flags: ["--stress", "pause,lead"],
+  },
+  {
+    name: "reads checked on a read quorum",
+    rule: "§6 on a write quorum",
+    edits: [
+      { file: READS, find: "const passedBefore = quorums.hasWriteQuorum(present);", replace: "const passedBefore = quorums.hasReadQuorum(present);" },
+      { file: READS, find: "if (!passedBefore && quorums.hasWriteQuorum(present))", replace: "if (!passedBefore && quorums.hasReadQuorum(present))" },
+    ],
+    flags: ["--quorums", "readOneWriteAll3", "--stress", "pause,lead,requestDelayed,tableOneWay"],
+  },
+  {
+    name: "a check before the read arrived",
+    rule: "§6 after the request arrived",
+    edits: [
+      {
+        file: READS,
+        find: "this.#options.passed(reads);",
+        replace: "this.#options.passed([...reads, ...this.#queued.splice(0)]);",
+      },
+    ],
+    flags: ["--stress", "pause,lead,tableSlow,tableOneWay"],
+  },
+  {
+    name: "the fence lane is not promised",
+    rule: "§4.2 promise lanes 0…K; §6 c's fence cell",
+    edits: [
+      { file: FENCE, find: "const promises = allLanes(this.#geometry).map(", replace: "const promises = allLanes(this.#geometry).slice(1).map(" },
+      { file: FENCE, find: "return [...this.#promised.values()].every(", replace: "return [...this.#promised.values()].slice(1).every(" },
+    ],
+    flags: ["--stress", "pause,lead"],
+  },
+];
+
+const witnesses: readonly Mutant[] = [
+  {
+    name: "a witness counts as a Head",
+    rule: "§10 U counts full acceptors only",
+    edits: [
+      {
+        file: ARCHIVE,
+        find: "return quorums.meetsEveryReadQuorum(new Set(covering));",
+        replace: "return quorums.meetsEveryReadQuorum(new Set([...covering, ...quorums.witnesses]));",
+      },
+    ],
+    flags: ["--quorums", "witness2and1"],
+  },
+];
+
+const driver: readonly Mutant[] = [
+  {
+    name: "answered before it is chosen",
+    rule: "§4.5 answer clients only after applying",
+    edits: [
+      {
+        file: HOST,
+        find: "const commands = batch.map((pending) => pending.command);",
+        replace:
+          'const commands = batch.map((pending) => pending.command);\n    for (const { done } of batch) done({ reply: "response", slot: leader.next, response: "null" });',
+      },
+    ],
+  },
+  {
+    name: "a deposed leader says that nothing happened",
+    rule: "§1 outcome unknown",
+    edits: [
+      { file: HOST, find: "for (const { done } of proposed) done(unknownOutcome(this.machine));", replace: "for (const { done } of proposed) done(notLeading(this.machine));" },
+    ],
+    flags: ["--stress", "lead,resign"],
+  },
+  {
+    name: "a follower executes across a gap",
+    rule: "invariant 1: every replica executes the same commands in slot order",
+    edits: [
+      { file: HOST, find: "if (slot !== this.replica.applied + 1) return false;", replace: "" },
+      { file: REPLICA, find: "if (slot !== this.#applied + 1)", replace: "if (slot <= this.#applied)" },
+    ],
+    flags: ["--stress", "followerGap"],
+  },
+  {
+    name: "followers are sent what is only proposed",
+    rule: "invariant 9: nothing is applied before it is chosen",
+    edits: [
+      {
+        file: HOST,
+        find: "this.#waiting.set(leader.next, batch);",
+        replace: "this.#waiting.set(leader.next, batch);\n    this.#options.events.executed(leader.next, \"{}\");",
+      },
+    ],
+  },
+  {
+    name: "unknown is taken for applied",
+    rule: "§1 outcome unknown: resend",
+    edits: [
+      { file: REQUESTS, find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);', replace: 'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome === "unknown" ? { outcome: "applied" } : outcome);' },
+    ],
+  },
+  {
+    name: "unknown is taken for refused",
+    rule: "§1 outcome unknown: never “failed”",
+    edits: [
+      { file: REQUESTS, find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);', replace: 'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome === "unknown" ? { outcome: "refused" } : outcome);' },
+    ],
+  },
+  {
+    name: "unknown is not asked again",
+    rule: "§1 resend the identical request; invariant 13",
+    edits: [{ file: REQUESTS, find: 'this.#emit({ effect: "retry", request: id });', replace: "" }],
+  },
+  {
+    name: "founding is run again",
+    rule: "§7.1, §11 a configuration is founded before it is active, and never again",
+    edits: [
+      {
+        file: FENCE,
+        find: "return this.#quorums.witnesses.has(of) ? promises : [...promises,",
+        replace:
+          'const again = promises.map((promise): Verb => ({ verb: "create", key: promise.key as { kind: "cell"; configuration: ConfigurationNumber; lane: Lane } }));\n    return this.#quorums.witnesses.has(of) ? [...again, ...promises] : [...again, { verb: "create", key: HEAD }, ...promises,',
+      },
+    ],
+    flags: ["--stress", "tableRecreated"],
+  },
+];
+
+export const MUTANTS: readonly Mutant[] = [...acceptor, ...leader, ...archive, ...clients, ...reads, ...witnesses, ...driver];

@@ -1,0 +1,153 @@
+/**
+ * One run: found, a safety phase with faults, then faults off and everything owed must be done. The same
+ * seed and overrides give the same run, event by event.
+ */
+import { Client } from "./client.ts";
+import type { Coverage } from "./faults.ts";
+import { found } from "./founder.ts";
+import { canProgress, Nemesis } from "./nemesis.ts";
+import { drawOptions, type Options, type Overrides } from "./options.ts";
+import { Owner } from "./owner.ts";
+import { Random } from "./random.ts";
+import { check, Violation } from "./violation.ts";
+import { World } from "./world.ts";
+
+export interface Outcome {
+  readonly seed: number;
+  readonly options: Options;
+  readonly violation: Violation | undefined;
+  readonly coverage: Coverage;
+  readonly events: number;
+  readonly slots: number;
+}
+
+const FOUNDING_EVENTS_MAX = 20_000;
+/** The safety phase goes on until there were so many faults. */
+const FAULTS_MIN = 20;
+const SAFETY_EVENTS_MAX = 50_000;
+const LIVENESS_EVENTS_MAX = 60_000;
+/** Answers that each client must get once faults are over. */
+const ANSWERS_OWED = 4;
+const BETWEEN_ATTEMPTS_MS = 25;
+
+export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
+  const random = new Random(seed);
+  const options = drawOptions(random, overrides);
+  const world = new World(options, random, trace);
+  let violation: Violation | undefined;
+  try {
+    new Run(world).run();
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    violation = error;
+  }
+  const { coverage, scheduler, canon } = world;
+  return { seed, options, violation, coverage, events: scheduler.events, slots: canon.prefix };
+}
+
+class Run {
+  readonly #world: World;
+  readonly #owner: Owner;
+  readonly #nemesis: Nemesis;
+  readonly #clients: readonly Client[];
+
+  constructor(world: World) {
+    this.#world = world;
+    this.#owner = new Owner(world);
+    this.#nemesis = new Nemesis(world, this.#owner);
+    this.#clients = Array.from(
+      { length: world.options.clients },
+      (_, index) => new Client(world, this.#owner, `client ${index}`),
+    );
+  }
+
+  run(): void {
+    for (let place = 0; place < this.#world.options.processes; place++) this.#owner.start(place);
+    this.#found();
+    this.#nemesis.start();
+    for (const client of this.#clients) client.begin();
+    this.#suffer();
+    this.#nemesis.heal();
+    this.#world.trace(() => "faults are over");
+    this.#world.tableChecks.checkAll();
+    const { tableChecks, options } = this.#world;
+    const isOwed = canProgress(this.#world, tableChecks.usable);
+    check("LIVENESS", isOwed || options.doomed, () => "founding left too few acceptors to make progress");
+    if (isOwed) this.#finish();
+    tableChecks.checkAll();
+    this.#world.answers.checkHistory();
+  }
+
+  /** Several processes found at once, and may end half-way; somebody tries again until it is done. */
+  #found(): void {
+    const { scheduler, random, processes, coverage, configuration, options } = this.#world;
+    const start = (): void => {
+      if (this.#owner.isActivated) return;
+      const process = random.pick(processes);
+      if (random.chance(0.3)) {
+        coverage.hit("founderCrashed");
+        process.endAfter(random.below(options.quorums.acceptors.length + 2));
+      }
+      process.enter(() =>
+        found(configuration, options.geometry, process.foundingPorts(), () =>
+          process.say(() => {
+            this.#owner.isActivated = true;
+          }),
+        ),
+      );
+      scheduler.after(random.between(0, 300), start);
+    };
+    start();
+    start();
+    this.#runUntil(() => this.#owner.isActivated, FOUNDING_EVENTS_MAX, "nobody founded the configuration");
+  }
+
+  #suffer(): void {
+    const { scheduler, coverage, options } = this.#world;
+    const end = scheduler.events + options.events;
+    const last = scheduler.events + SAFETY_EVENTS_MAX;
+    this.#owner.tryToLead(this.#world.random.pick(this.#world.processes));
+    while (scheduler.events < end || (coverage.total < FAULTS_MIN && scheduler.events < last)) scheduler.step();
+  }
+
+  #finish(): void {
+    this.#keepLeading();
+    const owed = this.#clients.map((client) => client.answered + ANSWERS_OWED);
+    const isDone = (client: Client, index: number): boolean => client.answered >= (owed[index] as number);
+    this.#runUntil(() => this.#clients.every(isDone), LIVENESS_EVENTS_MAX, "a client waits for ever");
+    for (const client of this.#clients) client.stop();
+    const isQuiet = (): boolean => this.#clients.every((client) => client.isIdle);
+    this.#runUntil(isQuiet, LIVENESS_EVENTS_MAX, "a client's last command is not answered");
+    this.#catchUp();
+  }
+
+  /** One process tries to lead until it does. Handlers try when they are invoked, and back off from each other. */
+  #keepLeading(): void {
+    const { scheduler, processes, options } = this.#world;
+    if (options.subject === "registry") return;
+    const attempt = (): void => {
+      const [process] = processes;
+      if (process !== undefined && !process.host.leading) this.#owner.tryToLead(process);
+      scheduler.after(BETWEEN_ATTEMPTS_MS, attempt);
+    };
+    attempt();
+  }
+
+  /** Every process that does not lead learns what the tables cover; what it executes is compared. */
+  #catchUp(): void {
+    const { processes } = this.#world;
+    const isSettled = (): boolean => processes.every(({ isCatchingUp }) => !isCatchingUp);
+    this.#runUntil(isSettled, LIVENESS_EVENTS_MAX, "a follower never caught up");
+    for (const process of processes) if (!process.host.leading) this.#owner.catchUp(process);
+    this.#runUntil(isSettled, LIVENESS_EVENTS_MAX, "a follower never caught up");
+  }
+
+  #runUntil(isDone: () => boolean, eventsMax: number, otherwise: string): void {
+    const { scheduler } = this.#world;
+    const end = scheduler.events + eventsMax;
+    while (!isDone()) {
+      check("LIVENESS", scheduler.events < end, () => otherwise);
+      check("LIVENESS", scheduler.step(), () => `${otherwise}, and nothing will happen any more`);
+    }
+  }
+}

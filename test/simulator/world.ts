@@ -1,0 +1,124 @@
+/**
+ * Everything that one run consists of, and nothing of the outside: two worlds of the same seed and flags go
+ * through exactly the same events.
+ */
+import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
+import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import { Answers } from "./checks/answers.ts";
+import { Canon } from "./checks/canon.ts";
+import { Families } from "./checks/families.ts";
+import { Replicas } from "./checks/replicas.ts";
+import { TableChecks } from "./checks/tables.ts";
+import { Coverage } from "./faults.ts";
+import { ledger } from "./ledger.ts";
+import { Network } from "./network.ts";
+import type { Options, Rates } from "./options.ts";
+import type { Process } from "./process.ts";
+import type { Random } from "./random.ts";
+import { registry } from "./registry.ts";
+import { Scheduler } from "./scheduler.ts";
+import type { Subject } from "./subject.ts";
+import { Table } from "./table.ts";
+
+export class World {
+  readonly options: Options;
+  readonly random: Random;
+  readonly subject: Subject;
+  readonly scheduler = new Scheduler();
+  readonly coverage = new Coverage();
+  readonly configuration: Configuration;
+  readonly tables: readonly Table[];
+  readonly network: Network;
+  readonly families: Families;
+  readonly tableChecks: TableChecks;
+  readonly canon: Canon;
+  readonly answers: Answers;
+  readonly replicas: Replicas;
+  /** The processes, each in its place; a place is never empty for long. */
+  readonly processes: Process[] = [];
+  /** Faults are over: everything owed must be done now. */
+  isHealed = false;
+  readonly #trace: ((line: string) => void) | undefined;
+  #unique = 0;
+
+  constructor(options: Options, random: Random, trace?: (line: string) => void) {
+    this.options = options;
+    this.random = random;
+    this.#trace = trace;
+    this.subject = options.subject === "registry" ? registry : ledger;
+    this.configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums: options.quorums };
+    this.families = new Families(options.quorums);
+    this.tables = options.quorums.acceptors.map(
+      (id, index) => new Table(id, index, (...written) => this.tableChecks.wrote(...written)),
+    );
+    this.tableChecks = new TableChecks({
+      geometry: options.geometry,
+      families: this.families,
+      configuration: this.configuration.number,
+      tables: this.tables,
+      onChosen: () => this.canon.extend(),
+    });
+    const { chosen } = this.tableChecks.votes;
+    this.canon = new Canon(this.subject, (slot) => chosen.get(slot));
+    this.answers = new Answers(this.subject, this.canon);
+    this.replicas = new Replicas(this.subject, this.canon, (slot) => chosen.get(slot));
+    this.network = new Network({
+      random,
+      scheduler: this.scheduler,
+      coverage: this.coverage,
+      rates: () => this.rates,
+      trace: (line) => this.trace(line),
+    });
+  }
+
+  get rates(): Rates {
+    return this.isHealed ? HEALTHY : this.options.rates;
+  }
+
+  table(id: AcceptorId): Table {
+    return this.tables.find((table) => table.id === id) as Table;
+  }
+
+  /** A number that no other caller got. */
+  unique(): number {
+    return ++this.#unique;
+  }
+
+  trace(line: () => string): void {
+    this.#trace?.(`${this.scheduler.now.toFixed(2).padStart(9)} ${line()}`);
+  }
+
+  /** A message between clients and processes, or between processes. */
+  post(arrive: () => void): void {
+    this.scheduler.after(this.random.between(0.2, HOP_MS_MAX), arrive);
+  }
+}
+
+const HOP_MS_MAX = 3;
+
+const HEALTHY: Rates = {
+  requestLost: 0,
+  requestDelayed: 0,
+  requestDuplicated: 0,
+  replyLost: 0,
+  throttled: 0,
+  verbsSplit: 0,
+  clientRequestLost: 0,
+  clientReplyLost: 0,
+  clientDuplicate: 0,
+  clientTwoProcesses: 0,
+  followerGap: 0,
+  crash: 0,
+  crashMidStep: 0,
+  pause: 0,
+  lead: 0,
+  resign: 0,
+  handOver: 0,
+  clockJump: 0,
+  tableLost: 0,
+  tableRecreated: 0,
+  tableSlow: 0,
+  tableUnreachable: 0,
+  tableOneWay: 0,
+};
