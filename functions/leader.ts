@@ -66,8 +66,9 @@ await runPart("leader", async (log) => {
     async close() {
       stopRegistering();
       await fleet.leave();
-      await served.close();
+      // Peers' connections are the server's too, and would keep it open.
       peers.close();
+      await served.close();
       await stores.close();
     },
   };

@@ -13,6 +13,8 @@ import {
   Unavailable,
   VersionSkew,
 } from "./errors.ts";
+import type { Slot } from "./protocol/slot.ts";
+import type { Command } from "./protocol/value.ts";
 
 /** Commands, or sessions to be opened, in one request's array. */
 export const ELEMENTS_MAX = 1_024;
@@ -54,6 +56,52 @@ export interface StateAnswer {
 /** One page of machine ids (`name/id`) in order; the last one is the next page's `after`. */
 export interface MachinesAnswer {
   readonly machines: readonly string[];
+}
+
+export interface MachineStatus {
+  readonly machine: string;
+  readonly id: string;
+  readonly version: number;
+  readonly configuration: {
+    readonly number: number;
+    readonly mode: string;
+    readonly acceptors: readonly string[];
+  };
+  /** Id and address of the process that leads it, as far as this process knows. */
+  readonly leader: { readonly id: string; readonly address: string } | null;
+  readonly ballot: string | null;
+  readonly chosen: number;
+  readonly applied: number;
+}
+
+export interface DeploymentStatus {
+  readonly leaders: readonly {
+    readonly id: string;
+    readonly address: string;
+    readonly pid?: number;
+    readonly state: string;
+  }[];
+  readonly acceptors: readonly {
+    readonly id: string;
+    readonly kind: string;
+    readonly location: string;
+    readonly role: string;
+    readonly state: string;
+  }[];
+  readonly registry: {
+    readonly configuration: number;
+    readonly acceptors: readonly string[];
+    readonly address: string;
+  };
+  readonly machines: readonly MachineStatus[];
+}
+
+/** One chosen slot, as `GET …/log` tells it. */
+export interface LogLine {
+  readonly slot: Slot;
+  readonly ballot: string;
+  readonly configuration: number;
+  readonly commands: readonly Command[];
 }
 
 /** In an array of answers each element is its own answer or its own problem. */

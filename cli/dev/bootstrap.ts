@@ -11,7 +11,12 @@ import type { Configuration } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
-import { type Deployment, deploymentFile, findDeployment, writeDeployment } from "../../shared/runtime/deployment.ts";
+import {
+  type Deployment,
+  deploymentFile,
+  findDeployment,
+  writeDeployment,
+} from "../../shared/runtime/deployment.ts";
 import { fileTrouble } from "../../shared/runtime/file-trouble.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
@@ -64,7 +69,10 @@ function createTables(folder: string, kind: "r" | "a"): readonly AcceptorServer[
   });
 }
 
-async function foundRegistry(configuration: Configuration, acceptors: readonly AcceptorServer[]): Promise<void> {
+async function foundRegistry(
+  configuration: Configuration,
+  acceptors: readonly AcceptorServer[],
+): Promise<void> {
   const stores = new StorePool(openStore);
   stores.learn(acceptors);
   try {

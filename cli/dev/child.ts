@@ -79,7 +79,9 @@ export class Child {
 
   #spawn(): void {
     const { entry, args, port } = this.#options;
-    const file = fileURLToPath(new URL(`../../functions/${entry}.${IS_SOURCE ? "ts" : "js"}`, import.meta.url));
+    const file = fileURLToPath(
+      new URL(`../../functions/${entry}.${IS_SOURCE ? "ts" : "js"}`, import.meta.url),
+    );
     const flags = IS_SOURCE ? ["--conditions=source"] : [];
     // The channel is how a part learns that this process is gone, however it went.
     const child = spawn(process.execPath, [...flags, file, ...args, "--port", String(port)], {

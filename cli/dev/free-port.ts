@@ -16,7 +16,10 @@ export async function assertPortFree(port: number): Promise<void> {
   const code = await bindingError(port);
   if (code === undefined) return;
   const why = code === "EADDRINUSE" ? "is in use" : `cannot be had (${code})`;
-  throw new Unavailable("unavailable", `port ${port} ${why}: stop what listens there, or choose another --port`);
+  throw new Unavailable(
+    "unavailable",
+    `port ${port} ${why}: stop what listens there, or choose another --port`,
+  );
 }
 
 /** `count` ports, all different and free now. */
@@ -25,9 +28,13 @@ export async function freePorts(count: number): Promise<readonly number[]> {
   for (let attempt = 0; ports.size < count; attempt++) {
     if (attempt === ATTEMPTS_MAX) throw new Unavailable("unavailable", "no free port was found: try again");
     const port = randomInt(PORT_MIN, PORT_MAX);
-    if (!ports.has(port) && (await bindingError(port)) === undefined) ports.add(port);
+    if (!ports.has(port) && (await isPortFree(port))) ports.add(port);
   }
   return [...ports];
+}
+
+export async function isPortFree(port: number): Promise<boolean> {
+  return (await bindingError(port)) === undefined;
 }
 
 /** The code of the error with which the port refuses; undefined: it may be had. */

@@ -57,5 +57,6 @@ function refusal(dir: string, pidFile: string): Error {
   } catch {
     // It is only just starting.
   }
-  return new Unavailable("unavailable", `theseus dev runs on ${dir} already${holder}: stop it, or use another --dir`);
+  const message = `${dir} is in use by another theseus dev${holder}: stop it, or use another --dir`;
+  return new Unavailable("unavailable", message);
 }

@@ -24,7 +24,9 @@ export class Parts {
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const next of STOP_ORDER)
-      await Promise.all(this.#children.filter(({ entry }) => entry === next).map(({ child }) => child.stop()));
+      await Promise.all(
+        this.#children.filter(({ entry }) => entry === next).map(({ child }) => child.stop()),
+      );
   }
 
   /** At once, and nothing is waited for. */

@@ -47,13 +47,16 @@ function loggedWords({ msg, event, err }: Readonly<Record<string, unknown>>): st
   return words.join(": ");
 }
 
+/** The command is empty on purpose: whatever the machine, its schema's complaint says what it takes. */
 function welcome({ url, dir, machines }: Extract<DevEvent, { event: "ready" }>): string {
-  const [first] = machines;
+  const [machine] = machines;
   return `
 ${styleText("bold", `Theseus is ready at ${url}`)}
 Its state is kept in ${dir}: stop with Ctrl-C, and the same command goes on from there.
 
-  curl ${url}/v1/machines/${first}/main/state
+  curl ${url}/v1/machines/${machine}/main/commands -H 'content-type: application/json' -d '{"command":{}}'
+
+answers with the commands that ${machine} takes; put one of them in the place of {}.
 
 `;
 }

@@ -1,7 +1,7 @@
 /** The way in: `connect(url).machine(bank, "main").send(command)`. */
 import { Invalid } from "../errors.ts";
 import type { MachineDefinition } from "../machine.ts";
-import type { DeploymentStatus } from "../runtime/backend.ts";
+import type { DeploymentStatus } from "../wire.ts";
 import { jsonOf } from "./answers.ts";
 import { MachineClient } from "./machine.ts";
 import { Transport } from "./transport.ts";

@@ -9,8 +9,7 @@ import type {
   QueryResultOf,
   ResponseOf,
 } from "../machine.ts";
-import type { LogLine, MachineStatus } from "../runtime/backend.ts";
-import type { CommandAnswer, QueryAnswer, StateAnswer } from "../wire.ts";
+import type { CommandAnswer, LogLine, MachineStatus, QueryAnswer, StateAnswer } from "../wire.ts";
 import { jsonOf } from "./answers.ts";
 import { Batcher } from "./batch.ts";
 import { type Attempt, CommandOutcomeUnknown } from "./errors.ts";

@@ -82,6 +82,11 @@ export function faultOf(spec: QuorumSpec): string | undefined {
   if (all.size !== acceptors.length) return "an acceptor is named twice";
   const stranger = [...spec.witnesses, ...named(spec.read), ...named(spec.write)].find((id) => !all.has(id));
   if (stranger !== undefined) return `${stranger} is not one of the configuration's acceptors`;
+  const weight = [...weightsOf(spec.read), ...weightsOf(spec.write)].find(
+    (each) => !(Number.isFinite(each) && each >= 0),
+  );
+  if (weight !== undefined)
+    return `a weight is a number from 0 on, not ${weight}: more acceptors must not be less`;
   if (holds(spec.read, acceptors, new Set(spec.witnesses)))
     return "witnesses alone are a read quorum, and they keep no state to read";
   if (!holds(spec.read, acceptors, all)) return "no set of these acceptors is a read quorum";
@@ -107,6 +112,10 @@ function holds(family: Family, acceptors: readonly AcceptorId[], of: ReadonlySet
   let weight = 0;
   for (const acceptor of acceptors) if (of.has(acceptor)) weight += weights?.[acceptor] ?? 1;
   return weight >= family.atLeast;
+}
+
+function weightsOf(family: Family): readonly number[] {
+  return "sets" in family ? [] : Object.values(family.weights ?? {});
 }
 
 function named(family: Family): readonly AcceptorId[] {

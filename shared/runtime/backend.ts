@@ -8,54 +8,9 @@ import type { Message } from "../protocol/inbox.ts";
 import type { Reply } from "../protocol/session.ts";
 import type { Slot } from "../protocol/slot.ts";
 import type { Command } from "../protocol/value.ts";
+import type { DeploymentStatus, LogLine, MachineStatus } from "../wire.ts";
 
 export type Consistency = "linearizable" | "stale";
-
-export interface MachineStatus {
-  readonly machine: string;
-  readonly id: string;
-  readonly version: number;
-  readonly configuration: {
-    readonly number: number;
-    readonly mode: string;
-    readonly acceptors: readonly string[];
-  };
-  /** Id and address of the process that leads it, as far as this process knows. */
-  readonly leader: { readonly id: string; readonly address: string } | null;
-  readonly ballot: string | null;
-  readonly chosen: number;
-  readonly applied: number;
-}
-
-export interface DeploymentStatus {
-  readonly leaders: readonly {
-    readonly id: string;
-    readonly address: string;
-    readonly pid?: number;
-    readonly state: string;
-  }[];
-  readonly acceptors: readonly {
-    readonly id: string;
-    readonly kind: string;
-    readonly location: string;
-    readonly role: string;
-    readonly state: string;
-  }[];
-  readonly registry: {
-    readonly configuration: number;
-    readonly acceptors: readonly string[];
-    readonly address: string;
-  };
-  readonly machines: readonly MachineStatus[];
-}
-
-/** One chosen slot, as `GET …/log` tells it. */
-export interface LogLine {
-  readonly slot: Slot;
-  readonly ballot: string;
-  readonly configuration: number;
-  readonly commands: readonly Command[];
-}
 
 export interface Backend {
   /**

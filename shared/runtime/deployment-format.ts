@@ -37,7 +37,8 @@ function deploymentFault({ registry, acceptors }: Deployment): string | undefine
   if (!Number.isSafeInteger(number) || !Number.isSafeInteger(previous))
     return "its registry's configuration has no number";
   for (const servers of [registryAcceptors, acceptors])
-    if (!Array.isArray(servers) || !servers.every(isSqliteServer)) return "its acceptors are not SQLite tables";
+    if (!Array.isArray(servers) || !servers.every(isSqliteServer))
+      return "its acceptors are not SQLite tables";
   const fault = quorumsFault(quorums);
   if (fault !== undefined) return `its registry's quorums: ${fault}`;
   const known = new Set(registry.acceptors.map(({ id }) => id));
@@ -69,4 +70,3 @@ function damaged(file: string, fault: string): TheseusError {
     `${file} is not a deployment file: ${fault}; bring back the file that was there, or use another --dir`,
   );
 }
-

@@ -2,7 +2,7 @@
 import { HEAD } from "../protocol/acceptor.ts";
 import type { MachineId } from "../protocol/configuration.ts";
 import type { AcceptorServer } from "../protocol/registry.ts";
-import type { DeploymentStatus, MachineStatus } from "./backend.ts";
+import type { DeploymentStatus, MachineStatus } from "../wire.ts";
 import type { Fleet, Member } from "./fleet.ts";
 import type { Led } from "./peers/message.ts";
 import type { RegistryClient } from "./registry-client.ts";

@@ -6,7 +6,10 @@ export function fileTrouble(error: unknown, what: string): unknown {
   if (!(error instanceof Error && "code" in error && "syscall" in error)) return error;
   const cause = error;
   if (error.code === "EACCES" || error.code === "EPERM")
-    return new Forbidden("forbidden", `${what}: permission denied; change its rights, or use another --dir`, { cause });
-  return new Invalid("invalid_request", `${what}: ${error.message}; put that right, or use another --dir`, { cause });
+    return new Forbidden("forbidden", `${what}: permission denied; change its rights, or use another --dir`, {
+      cause,
+    });
+  return new Invalid("invalid_request", `${what}: ${error.message}; put that right, or use another --dir`, {
+    cause,
+  });
 }
-

@@ -185,8 +185,7 @@ export class Fleet {
   async leave(): Promise<void> {
     this.#isLeaving = true;
     this.peers.tell({ type: "leaving" });
-    const led = [...this.leads()].map(({ machine }) => this.member(machine));
-    await Promise.all(led.map(({ hosted }) => hosted.handOver()));
+    await Promise.all([...this.#members.values()].map(({ hosted }) => hosted.handOver()));
   }
 
   #try(member: Member): Promise<void> {

@@ -43,7 +43,9 @@ async function restOfChunk(options: HistoryOptions, slot: Slot): Promise<readonl
 async function readChunk(options: HistoryOptions, chunk: ChunkNumber): Promise<readonly string[]> {
   const { acceptors, stores, machine, geometry } = options;
   for (const acceptor of acceptors) {
-    const outcomes = await stores.get(acceptor)?.execute(machine, [{ verb: "read", key: { kind: "chunk", chunk } }]);
+    const outcomes = await stores
+      .get(acceptor)
+      ?.execute(machine, [{ verb: "read", key: { kind: "chunk", chunk } }]);
     const outcome = outcomes?.[0];
     const item = outcome?.outcome === "applied" ? outcome.item : undefined;
     if (item?.kind === "content") return decodeChunk(geometry, chunk, item.content.text);

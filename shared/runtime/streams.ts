@@ -6,7 +6,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
 import type { Message } from "../protocol/inbox.ts";
-import type { LogLine } from "./backend.ts";
+import type { LogLine } from "../wire.ts";
 import { problemFor, type Report } from "./problem.ts";
 import type { Bindings } from "./routes.ts";
 

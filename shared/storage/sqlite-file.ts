@@ -8,7 +8,7 @@
  * While a table is open, only stat its files, never open them by node:fs: closing any descriptor of a file
  * drops all locks that this process holds on it, SQLite's among them.
  */
-import { closeSync, fsyncSync, openSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants, fsyncSync, openSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { pathToFileURL } from "node:url";
@@ -133,6 +133,8 @@ export function lost(reason: string): Lost {
 function openOnce(path: string, incarnation: string): Opened {
   const before = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (before === undefined) return lost(`The table ${path} is not there.`);
+  // SQLite would open a file that may only be read, and stay a reader when the right comes back.
+  accessSync(path, constants.W_OK);
   const database = new DatabaseSync(locationOf(path));
   try {
     database.exec(SETTINGS);
@@ -141,8 +143,6 @@ function openOnce(path: string, incarnation: string): Opened {
       database.close();
       return lost(`The table ${path} ${strangeness}.`);
     }
-    // A file that may only be read opens well: taking the writer's lock once shows it.
-    database.exec("BEGIN IMMEDIATE; ROLLBACK");
     const identity = identityOf(path);
     if (!identity?.startsWith(`${before.dev}:${before.ino} `)) {
       database.close();

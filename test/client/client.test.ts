@@ -10,7 +10,7 @@ import {
   Unavailable,
 } from "../../shared/client/index.ts";
 import type { InboxMessage } from "../../shared/client/machine.ts";
-import type { LogLine } from "../../shared/runtime/backend.ts";
+import type { LogLine } from "../../shared/wire.ts";
 import { type Fault, FaultyServer, faults } from "../support/faulty-server.ts";
 import { MemoryBackend } from "../support/memory-backend.ts";
 import { tally } from "../support/tally.ts";

@@ -8,6 +8,7 @@ import type { Command, Sequence, SessionId } from "../../shared/protocol/value.t
 import type { Called } from "./checks/answers.ts";
 import type { Heard, Owner } from "./owner.ts";
 import type { Process } from "./process.ts";
+import type { Scheduled } from "./scheduler.ts";
 import type { World } from "./world.ts";
 
 /** Without an answer for so long, it asks again. */
@@ -26,6 +27,8 @@ export class Client {
   #session: SessionId | undefined;
   #sequence = 0;
   #current: Called | undefined;
+  /** The next time it asks again: one at a time, or every answer would start another chain of repetitions. */
+  #nextTry: Scheduled | undefined;
   #isStopped = false;
 
   constructor(world: World, owner: Owner, name: string) {
@@ -84,11 +87,12 @@ export class Client {
       const place = random.below(this.#world.processes.length);
       scheduler.after(random.between(PATIENCE_MS, LATE_MS_MAX), () => this.#send(called, place));
     }
-    scheduler.after(PATIENCE_MS, () => {
-      if (this.#current !== called) return;
-      if (isRepeatable(called)) this.#transmit(called);
-      else this.#finish();
-    });
+    this.#tryAfter(PATIENCE_MS, () => (isRepeatable(called) ? this.#transmit(called) : this.#finish()));
+  }
+
+  #tryAfter(delayMs: number, what: () => void): void {
+    if (this.#nextTry !== undefined) this.#nextTry.cancelled = true;
+    this.#nextTry = this.#world.scheduler.after(delayMs, what);
   }
 
   /** A place: who is in it when the message arrives gets it. Mostly that of the leader. */
@@ -115,8 +119,7 @@ export class Client {
     if ("error" in heard) {
       const neverExecuted = heard.error instanceof Unavailable;
       if (!neverExecuted && !isRepeatable(called)) return this.#finish();
-      this.#world.scheduler.after(this.#world.random.between(1, RETRY_MS_MAX), () => this.#transmit(called));
-      return;
+      return this.#tryAfter(this.#world.random.between(1, RETRY_MS_MAX), () => this.#transmit(called));
     }
     called.return = this.#world.scheduler.now;
     if ("asOf" in heard) called.read = heard;
@@ -136,8 +139,8 @@ export class Client {
 
   #finish(): void {
     this.#current = undefined;
-    const { random, scheduler, options } = this.#world;
-    scheduler.after(2 * options.thinkMs * random.fraction(), () => this.begin());
+    const { random, options } = this.#world;
+    this.#tryAfter(2 * options.thinkMs * random.fraction(), () => this.begin());
   }
 }
 

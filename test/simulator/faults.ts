@@ -7,6 +7,7 @@ export const FAULTS = {
   requestDuplicated: "a request was executed twice, soon after each other",
   requestRepeatedLate: "a request was executed again, long afterwards",
   replyLost: "a request was executed and its reply lost",
+  replyDelayed: "a request was executed at once and its reply came almost too late",
   throttled: "a table answered at once that it did nothing, which the sender must take for unknown",
   verbsSplit: "the verbs of one request were executed apart, in another order",
   tableLost: "a table was deleted for ever",

@@ -133,7 +133,7 @@ const acceptor: readonly Mutant[] = [
         replace: "if (by === undefined) for (const promised of this.#promised.values()) promised.add(of);",
       },
     ],
-    flags: ["--quorums", "majority3", "--stress", "tableLost,tableRecreated,crash,lead"],
+    flags: ["--quorums", "majority3", "--stress", "tableLost,tableRecreated,requestDelayed,replyDelayed,requestLost,lead"],
   },
   {
     name: "advance without a condition",
@@ -263,7 +263,7 @@ const leader: readonly Mutant[] = [
   {
     name: "ballot reused",
     rule: "§1 a ballot has one owner; §4.2 r above any seen",
-    edits: [{ file: HOST, find: "++this.#round, process)", replace: "(this.#round ||= 1), process)" }],
+    edits: [{ file: HOST, find: "ballot: ballotOf(configuration.number, round, process),", replace: "ballot: ballotOf(configuration.number, 1, process)," }],
     flags: ["--stress", "resign,lead"],
   },
   {
@@ -273,7 +273,7 @@ const leader: readonly Mutant[] = [
       {
         file: HOST,
         find: 'if (abdication.why === "fenced") this.noteBallot(abdication.by);',
-        replace: "this.#round--;",
+        replace: "",
       },
     ],
   },
@@ -463,7 +463,7 @@ const reads: readonly Mutant[] = [
       { file: READS, find: "const passedBefore = quorums.hasWriteQuorum(present);", replace: "const passedBefore = quorums.hasReadQuorum(present);" },
       { file: READS, find: "if (!passedBefore && quorums.hasWriteQuorum(present))", replace: "if (!passedBefore && quorums.hasReadQuorum(present))" },
     ],
-    flags: ["--quorums", "readOneWriteAll3", "--stress", "pause,lead,requestDelayed,tableOneWay"],
+    flags: ["--quorums", "readOneWriteAll3", "--stress", "verbsSplit,requestDelayed,requestLost,replyDelayed,lead"],
   },
   {
     name: "a check before the read arrived",
@@ -475,7 +475,7 @@ const reads: readonly Mutant[] = [
         replace: "this.#options.passed([...reads, ...this.#queued.splice(0)]);",
       },
     ],
-    flags: ["--stress", "pause,lead,tableSlow,tableOneWay"],
+    flags: ["--stress", "replyDelayed,lead"],
   },
   {
     name: "the fence lane is not promised",
@@ -548,7 +548,7 @@ const driver: readonly Mutant[] = [
     name: "unknown is taken for applied",
     rule: "§1 outcome unknown: resend",
     edits: [
-      { file: REQUESTS, find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);', replace: 'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome === "unknown" ? { outcome: "applied" } : outcome);' },
+      { file: REQUESTS, find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);', replace: 'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome !== "unknown" ? outcome : { outcome: verb.verb === "vote" ? "applied" : "refused" });' },
     ],
   },
   {

@@ -10,7 +10,7 @@ import type { World } from "./world.ts";
 const VISIT_MS_MAX = 40;
 const PAUSE_MS_MAX = 800;
 const TABLE_TROUBLE_MS_MAX = 400;
-const SLOWNESS_MAX = 40;
+const SLOWNESS_MAX = 20;
 const HOUR_MS = 3_600_000;
 /** A crash in the middle of a step comes within so many effects. */
 const EFFECTS_MAX = 30;

@@ -91,7 +91,7 @@ export class Network {
       if (!this.#arrives(request.table)) return;
       const results = execute();
       if (this.#replyIsLost(request.table)) return;
-      scheduler.after(this.#hop(request.table), () => reply(results));
+      scheduler.after(this.#replyHop(request.table), () => reply(results));
     });
     if (random.chance(rates.requestDuplicated)) this.#duplicate(request, execute);
   }
@@ -131,6 +131,13 @@ export class Network {
 
   #hop(table: Table): number {
     return this.#options.random.between(0.2, HOP_MS_MAX) * table.slowness;
+  }
+
+  #replyHop(table: Table): number {
+    const { random, coverage } = this.#options;
+    if (!random.chance(this.#options.rates().replyDelayed)) return this.#hop(table);
+    coverage.hit("replyDelayed");
+    return random.between(0.5, 0.9) * TIMEOUT_MS;
   }
 
   /** More often short than long: the square of a fraction. */

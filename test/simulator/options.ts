@@ -12,6 +12,7 @@ export interface Rates {
   readonly requestDelayed: number;
   readonly requestDuplicated: number;
   readonly replyLost: number;
+  readonly replyDelayed: number;
   readonly throttled: number;
   readonly verbsSplit: number;
   readonly clientRequestLost: number;
@@ -67,6 +68,7 @@ const RATES_MAX: Rates = {
   requestDelayed: 0.06,
   requestDuplicated: 0.1,
   replyLost: 0.06,
+  replyDelayed: 0.1,
   throttled: 0.06,
   verbsSplit: 0.4,
   clientRequestLost: 0.1,

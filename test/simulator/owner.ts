@@ -99,8 +99,22 @@ export class Owner {
   #serving(process: Process): void {
     this.#world.trace(() => `${process.name} serves at ${process.host.ballot}`);
     this.#attempts.delete(process);
+    this.#announce(process);
     for (const invocation of this.#invocations.get(process) ?? []) invocation();
     this.#invocations.delete(process);
+  }
+
+  /** Others may hear of a new leader from itself, before any table refuses them. */
+  #announce(process: Process): void {
+    const { ballot } = process.host;
+    for (const other of this.#world.processes) {
+      if (other === process || ballot === undefined || !this.#world.random.chance(0.3)) continue;
+      this.#world.post(() =>
+        other.enter(() => {
+          if (other.host.ballot === undefined || other.host.ballot < ballot) other.host.resign(ballot);
+        }),
+      );
+    }
   }
 
   #abdicated(process: Process, abdication: Abdication): void {

@@ -29,6 +29,8 @@ const LIVENESS_EVENTS_MAX = 60_000;
 /** Answers that each client must get once faults are over. */
 const ANSWERS_OWED = 4;
 const BETWEEN_ATTEMPTS_MS = 25;
+/** A process that alone tries to lead needs few tries: it learns the highest round from whoever refuses it. */
+const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
@@ -125,9 +127,13 @@ class Run {
   #keepLeading(): void {
     const { scheduler, processes, options } = this.#world;
     if (options.subject === "registry") return;
+    let attempts = 0;
     const attempt = (): void => {
       const [process] = processes;
-      if (process !== undefined && !process.host.leading) this.#owner.tryToLead(process);
+      if (process?.isAlive && !process.host.leading) {
+        check("LIVENESS", ++attempts <= ATTEMPTS_MAX, () => `nobody leads after ${ATTEMPTS_MAX} attempts`);
+        this.#owner.tryToLead(process);
+      }
       scheduler.after(BETWEEN_ATTEMPTS_MS, attempt);
     };
     attempt();

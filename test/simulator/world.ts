@@ -102,6 +102,7 @@ const HEALTHY: Rates = {
   requestDelayed: 0,
   requestDuplicated: 0,
   replyLost: 0,
+  replyDelayed: 0,
   throttled: 0,
   verbsSplit: 0,
   clientRequestLost: 0,

@@ -59,7 +59,8 @@ function indexOf({ index, asOf }: Operation): number {
 
 function faultOfAnswers(placed: readonly Operation[], machine: Sequential): string | undefined {
   for (const operation of placed) {
-    const expected = operation.asOf === undefined ? machine.execute(operation.input) : machine.read(operation.input);
+    const expected =
+      operation.asOf === undefined ? machine.execute(operation.input) : machine.read(operation.input);
     if (operation.ok && JSON.stringify(expected) !== JSON.stringify(operation.output))
       return `${JSON.stringify(operation)} should have been answered ${JSON.stringify(expected)}`;
   }

@@ -1,0 +1,21 @@
+/**
+ * `npm run bench -- NAME`: each benchmark prints a table and a verdict, with the machine and versions. Sides are
+ * interleaved in one run and compared as ratios of medians: these machines are shared, absolute times are not.
+ */
+import { cpus, release, totalmem } from "node:os";
+import { commit } from "./commit.ts";
+import { failover } from "./failover.ts";
+
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { commit, failover };
+
+const names = process.argv.slice(2);
+const unknown = names.find((name) => BENCHMARKS[name] === undefined);
+if (names.length === 0 || unknown !== undefined) {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(BENCHMARKS).join(" | ")}\n`);
+  process.exit(2);
+}
+const memoryGiB = Math.round(totalmem() / 2 ** 30);
+console.log(
+  `${cpus().length} × ${cpus()[0]?.model}, ${memoryGiB} GiB, Linux ${release()}, Node ${process.version}`,
+);
+for (const name of names) await BENCHMARKS[name]?.();

@@ -1,0 +1,67 @@
+/** The command line's words as values; a word that is none is a usage error that says what was expected. */
+import { InvalidArgumentError } from "commander";
+import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN } from "../shared/limits.ts";
+
+export interface Address {
+  readonly machine: string;
+  readonly id: string;
+}
+
+const PORT_MAX = 65_535;
+/** Each is a process of some 60 MB; two do, a third outlives two deaths at once. */
+const LEADERS_MAX = 16;
+
+export function address(text: string): Address {
+  const [machine = "", id = "", ...rest] = text.split("/");
+  if (!MACHINE_NAME_PATTERN.test(machine) || !INSTANCE_ID_PATTERN.test(id) || rest.length > 0)
+    throw new InvalidArgumentError("Write a machine's name and an id, as in bank/main.");
+  return { machine, id };
+}
+
+export function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new InvalidArgumentError(`It must be JSON: ${(error as Error).message}.`);
+  }
+}
+
+/** So that a plain word needs no quotes within quotes. */
+export function jsonOrText(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+export function serverUrl(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol))
+    throw new InvalidArgumentError("Write an http URL, as in http://127.0.0.1:7707.");
+  return url.origin;
+}
+
+export function key(text: string): string {
+  if (!KEY_PATTERN.test(text)) throw new InvalidArgumentError("Write 1 to 255 visible ASCII characters.");
+  return text;
+}
+
+export function port(text: string): number {
+  return wholeNumber(text, 0, PORT_MAX);
+}
+
+export function leaderCount(text: string): number {
+  return wholeNumber(text, 1, LEADERS_MAX);
+}
+
+export function slotNumber(text: string): number {
+  return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
+}
+
+function wholeNumber(text: string, min: number, max: number): number {
+  const value = Number(text);
+  if (!/^\d+$/.test(text) || value < min || value > max)
+    throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`);
+  return value;
+}

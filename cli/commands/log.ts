@@ -1,0 +1,42 @@
+import type { Command } from "commander";
+import { connect } from "../../shared/client/connect.ts";
+import type { LogLine } from "../../shared/wire.ts";
+import * as args from "../arguments.ts";
+import { assertReachable } from "../call.ts";
+import type { GlobalOptions } from "../options.ts";
+import { printJson, printLine } from "../output.ts";
+
+interface Options extends GlobalOptions {
+  readonly from: number;
+}
+
+export function addLog(program: Command): void {
+  program
+    .command("log")
+    .description("print what was chosen, slot by slot, through the newest")
+    .argument("<machine/id>", "the machine, as in bank/main", args.address)
+    .option("--from <slot>", "the first slot to print", args.slotNumber, 1)
+    .action((machine: args.Address, _: unknown, self: Command) =>
+      log(machine, self.optsWithGlobals<Options>()),
+    );
+}
+
+async function log({ machine, id }: args.Address, { url, json, from }: Options): Promise<void> {
+  await assertReachable(url);
+  const theseus = connect(url);
+  try {
+    for await (const line of theseus.machine(machine, id).log({ from }))
+      if (json) printJson(line);
+      else printLine(textOf(line));
+  } finally {
+    theseus.close();
+  }
+}
+
+const SLOT_WIDTH = 6;
+
+/** A slot's commands below each other; a slot without any was filled by a new leader. */
+function textOf({ slot, commands }: LogLine): string {
+  const texts = commands.length === 0 ? ["(nothing)"] : commands.map((command) => JSON.stringify(command));
+  return texts.map((text) => `${String(slot).padStart(SLOT_WIDTH)}  ${text}`).join("\n");
+}

@@ -1,0 +1,132 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
+import type { AcceptorServer } from "../../shared/protocol/registry.ts";
+import {
+  type Deployment,
+  deploymentFile,
+  findDeployment,
+  readDeployment,
+  writeDeployment,
+} from "../../shared/runtime/deployment.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+function deploymentIn(dir: string): Deployment {
+  const server = (id: string): AcceptorServer => ({
+    id: id as AcceptorId,
+    kind: "sqlite",
+    location: join(dir, "tables", `${id}.sqlite`),
+    incarnation: `birth of ${id}`,
+  });
+  const acceptors = ["r1", "r2", "r3"].map(server);
+  const quorums = majority(acceptors.map(({ id }) => id));
+  const configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
+  return {
+    registry: { machine: "registry/main" as MachineId, configuration, acceptors },
+    acceptors: ["a1", "a2", "a3"].map(server),
+  };
+}
+
+async function written(): Promise<{ dir: string; file: string }> {
+  const dir = temporaryFolder();
+  const file = deploymentFile(dir);
+  await writeDeployment(file, deploymentIn(dir));
+  return { dir, file };
+}
+
+test("What was written is read", async () => {
+  const { dir, file } = await written();
+  expect(await readDeployment(file)).toEqual(deploymentIn(dir));
+  expect(readdirSync(dir)).toEqual(["theseus.json"]);
+});
+
+test("A folder may be moved: its tables are where the file is", async () => {
+  const { dir, file } = await written();
+  const moved = join(temporaryFolder(), "moved");
+  mkdirSync(moved);
+  renameSync(file, deploymentFile(moved));
+  expect(await readDeployment(deploymentFile(moved))).toEqual(deploymentIn(moved));
+  expect(await findDeployment(deploymentFile(dir))).toBeUndefined();
+});
+
+test("A file is replaced whole, whatever an earlier attempt left behind", async () => {
+  const { dir, file } = await written();
+  writeFileSync(`${file}.new`, "half of some");
+  await writeDeployment(file, deploymentIn(dir));
+  expect(await readDeployment(file)).toEqual(deploymentIn(dir));
+  expect(readdirSync(dir)).toEqual(["theseus.json"]);
+});
+
+test("No file is no deployment yet, and an error for whoever needs one", async () => {
+  const file = deploymentFile(temporaryFolder());
+  expect(await findDeployment(file)).toBeUndefined();
+  await expect(readDeployment(file)).rejects.toMatchObject({
+    name: "Invalid",
+    message: `there is no deployment file ${file}`,
+  });
+});
+
+test("A newer format stops, and says what to do", async () => {
+  const { dir, file } = await written();
+  const stored = JSON.parse(readFileSync(file, "utf8"));
+  writeFileSync(file, JSON.stringify({ ...stored, format: 2 }));
+  await expect(readDeployment(file)).rejects.toMatchObject({
+    name: "VersionSkew",
+    message: `${dir} was written by a newer version of Theseus (format 2; this one reads 1): upgrade, or use another --dir`,
+  });
+});
+
+test.each([
+  ["", "it is not JSON"],
+  ["{", "it is not JSON"],
+  ["null", "it names no format"],
+  ["[]", "it names no format"],
+  ['{"format":"1"}', "it names no format"],
+  ['{"format":0}', "it names no format"],
+  ['{"format":1}', "its registry has no machine"],
+  ['{"format":1,"registry":{"machine":"registry/main"}}', "its registry's configuration has no number"],
+])("Garbage is refused: %s", async (text, fault) => {
+  const file = deploymentFile(temporaryFolder());
+  writeFileSync(file, text);
+  await expect(readDeployment(file)).rejects.toMatchObject({
+    name: "Invalid",
+    message: `${file} is not a deployment file: ${fault}; bring back the file that was there, or use another --dir`,
+  });
+});
+
+test("Half a deployment is none", async () => {
+  const { dir, file } = await written();
+  const whole = deploymentIn(dir);
+  const { registry } = whole;
+  const [first, ...others] = registry.acceptors;
+  const configuration = (quorums: unknown) => ({ ...registry.configuration, quorums });
+  const faults: readonly [object, string][] = [
+    [{ acceptors: undefined }, "its acceptors are not SQLite tables"],
+    [{ acceptors: [{ ...first, kind: "dynamodb" }] }, "its acceptors are not SQLite tables"],
+    [{ acceptors: [{ ...first, incarnation: "" }] }, "its acceptors are not SQLite tables"],
+    [{ registry: { ...registry, acceptors: others } }, "its registry's acceptor r1 has no table"],
+    [{ registry: { ...registry, configuration: configuration({}) } }, "its registry's quorums"],
+    [{ registry: { ...registry, configuration: configuration(null) } }, "its registry's quorums"],
+    [{ registry: { ...registry, configuration: configuration(majority([])) } }, "at least one acceptor"],
+  ];
+  for (const [change, fault] of faults) {
+    writeFileSync(file, JSON.stringify({ format: 1, ...whole, ...change }));
+    await expect(readDeployment(file)).rejects.toThrow(fault);
+  }
+});
+
+test("What stands in the way is named", async () => {
+  const dir = temporaryFolder();
+  mkdirSync(deploymentFile(dir));
+  await expect(readDeployment(deploymentFile(dir))).rejects.toThrow(
+    /theseus\.json cannot be read: EISDIR.*another --dir/,
+  );
+  await expect(writeDeployment(deploymentFile(dir), deploymentIn(dir))).rejects.toThrow(/cannot be written/);
+  const nowhere = join(dir, "nowhere");
+  await expect(writeDeployment(deploymentFile(nowhere), deploymentIn(nowhere))).rejects.toThrow(
+    /cannot be written: ENOENT/,
+  );
+});

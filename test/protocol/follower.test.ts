@@ -1,0 +1,112 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { GONE, HEAD, type Item, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
+import { Follower, type FollowerEffect, type FollowerInput } from "../../shared/protocol/follower.ts";
+import { RecentLog } from "../../shared/protocol/log.ts";
+import type { Ask } from "../../shared/protocol/requests.ts";
+import { acceptors, Bench, chunkKey, nameOf, saying, sha256, to } from "../paper/support.ts";
+
+const GEOMETRY = { lanes: 4, chunkSlots: 2 };
+let bench: Bench;
+let log: RecentLog;
+
+beforeEach(() => {
+  bench = new Bench({ geometry: GEOMETRY });
+  log = new RecentLog(GEOMETRY);
+  const leader = bench.leader("S1", 1);
+  for (const name of ["B1", "A1", "B2", "C1", "D1"]) {
+    leader.propose(name);
+    // S3 votes and hears nothing of chunks.
+    leader.exchange(saying("vote"));
+    leader.exchange(to("S1", "S2"));
+  }
+  expect(["S1", "S2", "S3"].map((of) => bench.table(of).head?.covered)).toEqual([4, 4, 0]);
+});
+
+/** Follows until nothing is left to do; `answerOf` may answer for a table. */
+function follow(answerOf: (of: string, verb: Verb) => Outcome | undefined = () => undefined) {
+  const follower = new Follower({
+    configuration: bench.configuration,
+    geometry: GEOMETRY,
+    digest: sha256,
+    log,
+  });
+  const told: string[] = [];
+  const asked: string[] = [];
+  const step = (input: FollowerInput): void => follower.step(input).forEach(carryOut);
+  const carryOut = (effect: FollowerEffect): void => {
+    if (effect.effect === "execute") told.push(`${effect.slot}: ${nameOf(effect.text)}`);
+    else if (effect.effect === "retry") step({ input: "resend", request: effect.request });
+    else if (effect.effect === "ask") answer(effect);
+    else told.push(effect.effect);
+  };
+  const answer = ({ of, request, verbs }: Ask): void => {
+    asked.push(of);
+    const outcomes = verbs.map((verb) => answerOf(of, verb) ?? bench.table(of).execute(verb));
+    step({ input: "outcome", request, outcomes });
+  };
+  step({ input: "catchUp" });
+  return { told, asked };
+}
+
+describe("a follower", () => {
+  it("executes what the first table covers: chunks, never cells", () => {
+    const { told, asked } = follow();
+    expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
+    expect(new Set(asked)).toEqual(new Set(["S1"]));
+    expect(log.last).toBe(4);
+  });
+
+  it("goes on from what its replica has", () => {
+    follow();
+    expect(follow().told).toEqual(["caughtUp"]);
+  });
+
+  it("asks no witness", () => {
+    const quorums = { ...bench.configuration.quorums, witnesses: acceptors("S1") };
+    Object.assign(bench, { configuration: { ...bench.configuration, quorums } });
+    const { told, asked } = follow();
+    expect(told).toHaveLength(5);
+    expect(asked).not.toContain("S1");
+  });
+
+  it("tries the next table when one is lost", () => {
+    bench.table("S1").isLost = true;
+    expect(follow().told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
+  });
+
+  it.each<[string, Item | undefined]>([
+    ["is missing", undefined],
+    ["is damaged", { kind: "content", content: { text: "damaged", digest: "of something else" } }],
+  ])("tries the next table when a chunk %s, and executes nothing twice", (_, item) => {
+    const key = chunkKey(1);
+    if (item === undefined) bench.table("S1").execute({ verb: "drop", key } as Verb);
+    else bench.table("S1").set(key, item);
+    const { told, asked } = follow();
+    expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
+    expect(asked).toEqual(["S1", "S1", "S2", "S2"]);
+  });
+
+  it("says so when no table can be learned from", () => {
+    for (const of of ["S1", "S2", "S3"]) bench.table(of).isLost = true;
+    expect(follow().told).toEqual(["cannotCatchUp"]);
+    expect(log.last).toBe(0);
+  });
+
+  it("is satisfied with a table that covers nothing: it is the leader's to tell the rest", () => {
+    bench.table("S1").isLost = true;
+    bench.table("S2").isLost = true;
+    expect(follow().told).toEqual(["caughtUp"]);
+  });
+
+  it("asks again for what is unknown", () => {
+    let unknown = 5;
+    const { told } = follow((of) => (of === "S1" && unknown-- > 0 ? UNKNOWN : undefined));
+    expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
+  });
+
+  it("does not take a lost Head for an empty one", () => {
+    const { told, asked } = follow((of, verb) => (of === "S1" && verb.key === HEAD ? GONE : undefined));
+    expect(told.at(-1)).toBe("caughtUp");
+    expect(asked.filter((of) => of === "S1")).toHaveLength(1);
+  });
+});

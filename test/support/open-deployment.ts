@@ -1,0 +1,5 @@
+/** A process that opens the deployment of a folder and then waits to be killed: open-deployment.ts DIR */
+import { openDeployment } from "../../cli/dev/bootstrap.ts";
+
+await openDeployment(process.argv[2] as string);
+setInterval(() => {}, 1_000);
