@@ -24,20 +24,24 @@ export async function failover(): Promise<void> {
   const theseus = connect(deployment.url);
   const accounts = theseus.machine(bank, "main");
   const probes: Probe[] = [];
+  const underWay = new Set<Promise<void>>();
   const probe = async () => {
     const sentAt = performance.now();
     await accounts.send({ type: "deposit", account: "probe", amount: 1 });
     probes.push({ sentAt, answeredAt: performance.now() });
   };
   await probe();
-  const timer = setInterval(probe, PROBE_EVERY_MS);
+  const timer = setInterval(() => {
+    const sent = probe().finally(() => underWay.delete(sent));
+    underWay.add(sent);
+  }, PROBE_EVERY_MS);
   const windowsMs: number[] = [];
   try {
     for (let trial = 0; trial < TRIALS; trial++) {
       await sleep(SETTLE_MS + Math.random() * 100);
       const { leader } = await accounts.status();
       const killedAt = performance.now();
-      await deployment.kill(leader?.id ?? "", "SIGKILL");
+      deployment.kill(leader?.id ?? "", "SIGKILL");
       await sleep(SETTLE_MS);
       const after = probes.filter(({ sentAt }) => sentAt > killedAt).map(({ answeredAt }) => answeredAt);
       windowsMs.push(Math.min(...after) - killedAt);
@@ -45,6 +49,7 @@ export async function failover(): Promise<void> {
     }
   } finally {
     clearInterval(timer);
+    await Promise.all(underWay);
     theseus.close();
     await deployment.stop();
   }

@@ -2,8 +2,9 @@ import { basename, extname, join } from "node:path";
 import type { Command } from "commander";
 import * as args from "../arguments.ts";
 import { dev } from "../dev/dev.ts";
-import { printJson, printText } from "../dev/print.ts";
+import { jsonOf, textOf } from "../dev/print.ts";
 import type { GlobalOptions } from "../options.ts";
+import { printLine } from "../output.ts";
 
 const PORT = 7707;
 const LEADERS = 2;
@@ -26,7 +27,8 @@ export function addDev(program: Command): void {
 }
 
 function run(file: string, { dir = defaultDir(file), port, leaders, json }: Options): Promise<void> {
-  return dev({ file, dir, port, leaders, report: json ? printJson : printText });
+  const shown = json ? jsonOf : textOf;
+  return dev({ file, dir, port, leaders, report: (event) => printLine(shown(event)) });
 }
 
 function defaultDir(file: string): string {

@@ -2,14 +2,12 @@
 import { styleText } from "node:util";
 import type { DevEvent } from "./events.ts";
 
-export function printJson(event: DevEvent): void {
-  const { event: name, ...rest } = event;
-  process.stdout.write(`${JSON.stringify({ event: name, time: new Date().toISOString(), ...rest })}\n`);
+export function jsonOf({ event, ...rest }: DevEvent): string {
+  return JSON.stringify({ event, time: new Date().toISOString(), ...rest });
 }
 
-export function printText(event: DevEvent): void {
-  if (event.event === "ready") process.stdout.write(welcome(event));
-  else process.stdout.write(`${lineOf(event)}\n`);
+export function textOf(event: DevEvent): string {
+  return event.event === "ready" ? welcome(event) : lineOf(event);
 }
 
 const PART_WIDTH = 10;
@@ -57,6 +55,5 @@ Its state is kept in ${dir}: stop with Ctrl-C, and the same command goes on from
   curl ${url}/v1/machines/${machine}/main/commands -H 'content-type: application/json' -d '{"command":{}}'
 
 answers with the commands that ${machine} takes; put one of them in the place of {}.
-
 `;
 }

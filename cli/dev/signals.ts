@@ -1,17 +1,17 @@
-/** Ctrl-C or SIGTERM: the first stops cleanly, the second at once. */
+/** Ctrl-C or SIGTERM: the first one stops cleanly, a second one at once. */
 
-/** One Ctrl-C may arrive twice: from the terminal, and from the npm that the terminal told as well. */
-const SAME_KEYSTROKE_MS = 300;
+/** Some send one request twice: coreutils' `timeout` tells its child and then the whole process group. */
+const SAME_REQUEST_MS = 300;
 
 /** Resolves with the first signal's name. Listens until the process ends. */
-export function stopSignal(again: (signal: NodeJS.Signals) => void): Promise<NodeJS.Signals> {
+export function stopSignal(again: () => void): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
     let firstAtMs: number | undefined;
     const onSignal = (signal: NodeJS.Signals) => {
       if (firstAtMs === undefined) {
         firstAtMs = performance.now();
         resolve(signal);
-      } else if (performance.now() - firstAtMs > SAME_KEYSTROKE_MS) again(signal);
+      } else if (performance.now() - firstAtMs > SAME_REQUEST_MS) again();
     };
     process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
   });

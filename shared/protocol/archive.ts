@@ -10,7 +10,7 @@ import type { Alarm } from "./invariant.ts";
 import type { Digest } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import type { AcceptorId, QuorumSystem } from "./quorum.ts";
-import type { Requests } from "./requests.ts";
+import { patience, type Requests, type Settle } from "./requests.ts";
 import { type ChunkNumber, firstSlotOf, type Geometry, lastSlotOf, type Slot } from "./slot.ts";
 import { encodeChunk } from "./value.ts";
 
@@ -30,6 +30,8 @@ export class Archive {
   /** The Heads as their own tables last showed them. */
   readonly #heads = new Map<AcceptorId, Head>();
   readonly #busy = new Set<AcceptorId>();
+  /** Tables that could not show a chunk that their Head claims. */
+  readonly #unfit = new Set<AcceptorId>();
 
   constructor(options: ArchiveOptions) {
     this.#options = options;
@@ -70,18 +72,32 @@ export class Archive {
     this.#put(of, head, chunk, { text, digest: digest(text) });
   }
 
-  /** Fetches the chunk from a table that covers it; when that fails, the next `work` tries again. */
+  /** Fetches the chunk from a table that covers it; when that fails, the next `work` tries another. */
   #copy(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
     const { geometry, digest } = this.#options;
     const last = lastSlotOf(geometry, chunk);
-    const source = [...this.#heads].find(([, other]) => other.covered >= last)?.[0];
+    const sources = [...this.#heads].filter(([id, other]) => other.covered >= last && !this.#unfit.has(id));
+    const source = sources[0]?.[0];
     if (source === undefined) return;
     this.#busy.add(of);
-    this.#ask(source, { verb: "read", key: { kind: "chunk", chunk } }, (item) => {
+    const onRead = (item: Item | undefined): void => {
       if (item?.kind === "content" && digest(item.content.text) === item.content.digest)
-        this.#put(of, head, chunk, item.content);
-      else this.#busy.delete(of);
-    });
+        return this.#put(of, head, chunk, item.content);
+      this.#unfit.add(source);
+      this.#busy.delete(of);
+    };
+    const giveUp = (): void => {
+      this.#putLast(source);
+      this.#busy.delete(of);
+    };
+    this.#ask(source, { verb: "read", key: { kind: "chunk", chunk } }, onRead, patience(giveUp));
+  }
+
+  /** One that does not answer is the last to be asked again. */
+  #putLast(source: AcceptorId): void {
+    const head = this.#heads.get(source) as Head;
+    this.#heads.delete(source);
+    this.#heads.set(source, head);
   }
 
   /** The chunk first, acknowledged; only then the Head that claims it (invariant 4). */
@@ -104,10 +120,16 @@ export class Archive {
   }
 
   /** `item`: what stands there now, or what refused. */
-  #ask(of: AcceptorId, verb: Verb, settle: (item: Item | undefined, applied: boolean) => void): void {
-    this.#options.requests.ask(of, [verb], (_, outcome) => {
+  #ask(
+    of: AcceptorId,
+    verb: Verb,
+    settle: (item: Item | undefined, applied: boolean) => void,
+    wanted?: () => boolean,
+  ): void {
+    const onOutcome: Settle = (_, outcome) => {
       const applied = outcome.outcome === "applied";
       settle(applied ? outcome.item : outcome.by, applied);
-    });
+    };
+    this.#options.requests.ask(of, [verb], onOutcome, wanted);
   }
 }

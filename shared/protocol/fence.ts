@@ -20,6 +20,8 @@ export class Fence {
   readonly #cells = new Map<Lane, Cell[]>();
   /** Acceptors without a cell that they should have: they forgot, or they are gone. */
   readonly #lost = new Set<AcceptorId>();
+  /** Full acceptors whose Head is gone, or does not count. */
+  readonly #headless = new Set<AcceptorId>();
 
   constructor(configuration: Configuration, quorums: QuorumSystem, geometry: Geometry, ballot: Ballot) {
     this.#configuration = configuration;
@@ -48,9 +50,12 @@ export class Fence {
     outcome: Exclude<Outcome, { outcome: "unknown" }>,
     distrusted: ReadonlySet<AcceptorId>,
   ): void {
-    if (outcome.outcome === "refused") this.#recordRefusal(of, outcome.by);
-    else if (outcome.item?.kind === "head") {
-      if (!distrusted.has(of)) this.heads.set(of, outcome.item);
+    if (outcome.outcome === "refused") {
+      if (verb.key.kind === "head") this.#headless.add(of);
+      this.#recordRefusal(of, outcome.by);
+    } else if (outcome.item?.kind === "head") {
+      if (distrusted.has(of)) this.#headless.add(of);
+      else this.heads.set(of, outcome.item);
     } else if (outcome.item?.kind === "cell" && verb.key.kind === "cell") {
       this.#promised.get(verb.key.lane)?.add(of);
       this.#cells.get(verb.key.lane)?.push(outcome.item);
@@ -61,9 +66,9 @@ export class Fence {
     return this.#lanesArePromised && this.#headsAreRead;
   }
 
-  /** A read quorum can no longer be had: too many acceptors are lost. */
+  /** A read quorum can no longer be had, of promises or of Heads: too many acceptors are lost or distrusted. */
   get hopeless(): boolean {
-    return !this.#quorums.canReadWithout(this.#lost);
+    return !this.#quorums.canReadWithout(this.#lost) || !this.#quorums.canReadWithout(this.#headless);
   }
 
   /** The highest slot that any promise reply shows voted. */

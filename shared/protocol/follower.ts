@@ -8,7 +8,7 @@ import type { Configuration } from "./configuration.ts";
 import { type Digest, Learner } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
-import { type Ask, type RequestId, Requests, type Retry } from "./requests.ts";
+import { type Ask, patience, type RequestId, Requests, type Retry } from "./requests.ts";
 import type { Geometry, Slot } from "./slot.ts";
 
 export type FollowerInput =
@@ -68,14 +68,21 @@ export class Follower {
       this.#effects.push({ effect: "cannotCatchUp" });
       return;
     }
-    this.#requests.ask(source, [{ verb: "read", key: HEAD }], (_, outcome) => {
+    const onHead = (outcome: Outcome): void => {
       const head = outcome.outcome === "applied" ? outcome.item : undefined;
       if (head?.kind !== "head") return this.#catchUp();
       this.#learner.learn(source, head.covered, (damage) => {
         if (damage === undefined) this.#effects.push({ effect: "caughtUp" });
         else this.#catchUp();
       });
-    });
+    };
+    const verbs = [{ verb: "read", key: HEAD }] as const;
+    this.#requests.ask(
+      source,
+      verbs,
+      (_, outcome) => onHead(outcome),
+      patience(() => this.#catchUp()),
+    );
   }
 
   #execute(slot: Slot, text: string): void {

@@ -76,12 +76,19 @@ export class Founding {
     if (missing === 0 && !this.#lost.has(acceptor)) this.#created.add(acceptor);
   }
 
+  /** Quorums of both kinds, and full acceptors that rule U can count on: witnesses alone would stop after K slots (§10). */
+  get #isEnough(): boolean {
+    const full = this.#quorums.full.filter((acceptor) => this.#created.has(acceptor));
+    const canServe =
+      this.#quorums.hasReadQuorum(this.#created) && this.#quorums.hasWriteQuorum(this.#created);
+    return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));
+  }
+
   #conclude(): void {
     const created = this.#created;
     const all = created.size === this.#quorums.acceptors.length;
     const settled = created.size + this.#lost.size === this.#quorums.acceptors.length;
-    const enough = this.#quorums.hasReadQuorum(created) && this.#quorums.hasWriteQuorum(created);
-    if (all || (enough && (settled || this.#hurried))) {
+    if (all || (this.#isEnough && (settled || this.#hurried))) {
       this.#over = true;
       this.#effects.push({ effect: "founded", on: [...created] });
     } else if (settled) {

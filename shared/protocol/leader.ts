@@ -11,7 +11,7 @@ import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
 import { Fence } from "./fence.ts";
 import type { Alarm } from "./invariant.ts";
-import { type Digest, Learner } from "./learner.ts";
+import { type Digest, Learner, UNANSWERED } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type ReadId, Reads } from "./reads.ts";
@@ -188,22 +188,30 @@ export class Leader {
       this.#requests.ask(
         acceptor,
         this.#fence.verbs(acceptor),
-        (verb, outcome) => this.#onFenced(acceptor, verb, outcome),
+        (verb, outcome) => this.#onFenced("fencing", acceptor, verb, outcome),
         () => this.#phase === "fencing" || !this.#archive.knowsHead(acceptor),
       );
   }
 
-  #onFenced(of: AcceptorId, verb: Verb, outcome: Exclude<Outcome, { outcome: "unknown" }>): void {
+  #onFenced(
+    phase: "fencing" | "rereading",
+    of: AcceptorId,
+    verb: Verb,
+    outcome: Exclude<Outcome, { outcome: "unknown" }>,
+  ): void {
     if (outcome.outcome === "refused" && outcome.by === undefined) this.#lose(of);
     this.#noteHead(of, outcome);
-    if (this.#phase !== "fencing") return;
+    if (this.#phase !== phase) return;
     this.#fence.record(of, verb, outcome, this.#options.distrusted);
     if (this.#fence.beatenBy !== undefined) this.#stop({ why: "fenced", by: this.#fence.beatenBy });
-    else if (this.#fence.hopeless) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
+    else if (this.#fence.hopeless)
+      this.#stop({ why: "noQuorum", lost: [...this.#lost.union(this.#options.distrusted)] });
     else if (this.#fence.complete) this.#recover();
   }
 
+  /** A distrusted Head counts neither here nor under rule U: what it claims would be lost with the others. */
   #noteHead(of: AcceptorId, outcome: Outcome): void {
+    if (this.#options.distrusted.has(of)) return;
     if (outcome.outcome === "applied" && outcome.item?.kind === "head")
       this.#archive.noteHead(of, outcome.item);
   }
@@ -222,6 +230,7 @@ export class Leader {
     }
     this.#learner.learn(source, head.covered, (damage) => {
       if (damage === undefined) this.#voteTail();
+      else if (damage === UNANSWERED) this.#readHeadsAgain();
       else this.#stop({ why: "damaged", acceptor: source, detail: damage });
     });
   }
@@ -236,6 +245,7 @@ export class Leader {
   /**
    * The Heads were read before the promises were in and are older than the votes: read a quorum afresh.
    * The promise replies stay as they are: a later one could show a vote that these Heads do not know.
+   * Also when the table with the highest Head fails before all is learnt from it: the others will do.
    */
   #readHeadsAgain(): void {
     this.#headsWereReadAgain = true;
@@ -245,12 +255,7 @@ export class Leader {
       this.#requests.ask(
         acceptor,
         [{ verb: "read", key: HEAD }],
-        (verb, outcome) => {
-          this.#noteHead(acceptor, outcome);
-          if (this.#phase !== "rereading") return;
-          this.#fence.record(acceptor, verb, outcome, this.#options.distrusted);
-          if (this.#fence.complete) this.#recover();
-        },
+        (verb, outcome) => this.#onFenced("rereading", acceptor, verb, outcome),
         () => this.#phase === "rereading",
       );
   }

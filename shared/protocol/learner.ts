@@ -7,12 +7,15 @@
  */
 import type { Content, Outcome, Verb } from "./acceptor.ts";
 import type { AcceptorId } from "./quorum.ts";
-import type { Requests } from "./requests.ts";
+import { patience, type Requests } from "./requests.ts";
 import { type ChunkNumber, chunkOf, firstSlotOf, type Geometry, type Slot } from "./slot.ts";
 import { decodeChunk } from "./value.ts";
 
 /** Chunks asked for in one request: enough to hide the round trip, few enough to hold in memory. */
 const CHUNKS_PER_REQUEST = 16;
+
+/** What is wrong with a table that may be as good as any, and cannot be reached: another has to be asked. */
+export const UNANSWERED = "the table does not answer";
 
 export type Digest = (text: string) => string;
 
@@ -57,6 +60,7 @@ export class Learner {
         for (const each of chunks) this.#learnChunk(each, texts.get(each) ?? []);
         this.learn(of, through, done);
       },
+      patience(() => done(UNANSWERED)),
     );
   }
 

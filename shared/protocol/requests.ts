@@ -26,6 +26,19 @@ export interface Retry {
 /** Told once for each verb, with an outcome that is not unknown. */
 export type Settle = (verb: Verb, outcome: Exclude<Outcome, { outcome: "unknown" }>) => void;
 
+/** How often is asked what another acceptor could answer as well. */
+export const TRIES_MAX = 6;
+
+/** `wanted` for such a request: after the last try nobody wants it any more, and `giveUp` is called. */
+export function patience(giveUp: () => void): () => boolean {
+  let tries = 1;
+  return () => {
+    if (tries++ < TRIES_MAX) return true;
+    giveUp();
+    return false;
+  };
+}
+
 interface Request {
   readonly of: AcceptorId;
   readonly wanted: () => boolean;

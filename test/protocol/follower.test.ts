@@ -104,6 +104,18 @@ describe("a follower", () => {
     expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
   });
 
+  it.each([
+    ["its Head", "head"],
+    ["its chunks", "chunk"],
+  ])("tries the next table when one never answers about %s", (_, kind) => {
+    const { told } = follow((of, verb) => (of === "S1" && verb.key.kind === kind ? UNKNOWN : undefined));
+    expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
+  });
+
+  it("says so when none ever answers", () => {
+    expect(follow(() => UNKNOWN).told).toEqual(["cannotCatchUp"]);
+  });
+
   it("does not take a lost Head for an empty one", () => {
     const { told, asked } = follow((of, verb) => (of === "S1" && verb.key === HEAD ? GONE : undefined));
     expect(told.at(-1)).toBe("caughtUp");

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { GONE, type Outcome, UNKNOWN } from "../../shared/protocol/acceptor.ts";
-import { Learner } from "../../shared/protocol/learner.ts";
+import { Learner, UNANSWERED } from "../../shared/protocol/learner.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
-import { type Ask, Requests, type Retry } from "../../shared/protocol/requests.ts";
+import { type Ask, Requests, type Retry, TRIES_MAX } from "../../shared/protocol/requests.ts";
 import type { ChunkNumber, Slot } from "../../shared/protocol/slot.ts";
 import { encodeChunk } from "../../shared/protocol/value.ts";
 import { hashed, sha256 } from "../paper/support.ts";
@@ -115,6 +115,19 @@ describe("what is wrong with the table", () => {
     learn(6);
     answer((number) => (number === 1 ? outcome : chunk(number)));
     expect([learned, done]).toEqual([[], [damage]]);
+  });
+
+  it("that it does not answer is told too, and its late answer is not taken", () => {
+    learn(6);
+    const [ask] = asks as [Ask];
+    for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
+      expect([asks.length, done]).toEqual([1, []]);
+      answer(() => UNKNOWN);
+      requests.resend(ask.request);
+    }
+    expect([asks, done]).toEqual([[], [UNANSWERED]]);
+    requests.outcome(ask.request, [0, 1, 2].map(chunk));
+    expect([learned, done]).toEqual([[], [UNANSWERED]]);
   });
 
   it("the first is told, once", () => {

@@ -1,7 +1,14 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { HEAD, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
-import { type Ask, type RequestId, Requests, type Retry } from "../../shared/protocol/requests.ts";
+import {
+  type Ask,
+  patience,
+  type RequestId,
+  Requests,
+  type Retry,
+  TRIES_MAX,
+} from "../../shared/protocol/requests.ts";
 import type { ChunkNumber } from "../../shared/protocol/slot.ts";
 
 const S1 = "S1" as AcceptorId;
@@ -92,6 +99,28 @@ describe("an unknown outcome is not an answer", () => {
     requests.resend(ONE);
     expect(taken()).toEqual([]);
   });
+});
+
+it("gives up what another could answer as well, after some tries", () => {
+  let givenUp = 0;
+  requests.ask(
+    S1,
+    VERBS,
+    settle,
+    patience(() => givenUp++),
+  );
+  for (let attempt = 1; attempt < TRIES_MAX; attempt++) {
+    requests.outcome(ONE, [UNKNOWN, UNKNOWN, UNKNOWN]);
+    requests.resend(ONE);
+    expect(taken().filter(({ effect }) => effect === "ask")).toHaveLength(attempt === 1 ? 2 : 1);
+  }
+  requests.outcome(ONE, [UNKNOWN, UNKNOWN, UNKNOWN]);
+  expect(givenUp).toBe(0);
+  requests.resend(ONE);
+  requests.resend(ONE);
+  expect([givenUp, taken()]).toEqual([1, [{ effect: "retry", request: 1 }]]);
+  requests.outcome(ONE, [APPLIED, APPLIED, APPLIED]);
+  expect(settled).toEqual([]);
 });
 
 describe("duplicates and strangers are ignored", () => {

@@ -49,7 +49,11 @@ export class Client {
   begin(): void {
     if (this.#isStopped) return;
     const command = this.#world.random.chance(0.25) ? undefined : this.#nextCommand();
-    const called: Called = { client: this.name, call: this.#world.scheduler.now, ...(command && { command }) };
+    const called: Called = {
+      client: this.name,
+      call: this.#world.scheduler.now,
+      ...(command && { command }),
+    };
     this.#current = called;
     this.#world.answers.called(called);
     this.#transmit(called);

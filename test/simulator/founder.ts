@@ -8,23 +8,28 @@ import { backoffMs } from "../../shared/runtime/backoff.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
 import { MACHINE } from "./process.ts";
 
-/** How long it waits for every acceptor before quorums are enough. */
-const PATIENCE_MS = 400;
-
-/** `founded` is told once. */
-export function found(configuration: Configuration, geometry: Geometry, ports: Ports, founded: () => void): void {
+/** Waits so long for every acceptor before quorums are enough; `founded` is told once. */
+export function found(
+  configuration: Configuration,
+  geometry: Geometry,
+  ports: Ports,
+  patienceMs: number,
+  founded: () => void,
+): void {
   const founding = new Founding(configuration, geometry);
   let attempts = 0;
   const step = (input: FoundingInput): void => founding.step(input).forEach(carryOut);
   const carryOut = (effect: FoundingEffect): void => {
     if (effect.effect === "ask") {
       const { request } = effect;
-      ports.ask(effect.of, MACHINE, effect.verbs, (outcomes) => step({ input: "outcome", request, outcomes }));
+      ports.ask(effect.of, MACHINE, effect.verbs, (outcomes) =>
+        step({ input: "outcome", request, outcomes }),
+      );
     } else if (effect.effect === "retry") {
       const { request } = effect;
       ports.after(backoffMs(++attempts, ports.random), () => step({ input: "resend", request }));
     } else if (effect.effect === "founded") founded();
   };
-  ports.after(PATIENCE_MS, () => step({ input: "hurry" }));
+  ports.after(patienceMs, () => step({ input: "hurry" }));
   step({ input: "found" });
 }

@@ -2,6 +2,8 @@
  * One wrong rule each, planted in the product's own source: every one must be killed by a named check.
  * A mutant that survives is a rule that nothing tests. `find` must occur exactly once in `file`.
  */
+import type { SCENARIOS } from "./scenarios.ts";
+
 export interface Edit {
   readonly file: string;
   readonly find: string;
@@ -15,6 +17,8 @@ export interface Mutant {
   readonly edits: readonly Edit[];
   /** Flags of main.ts that make its moment come sooner. */
   readonly flags?: readonly string[];
+  /** A scripted run that meets its moment, where random ones would take too long. */
+  readonly scenario?: keyof typeof SCENARIOS;
   /** It must be clean: it changes a limit and no rule. */
   readonly isControl?: true;
 }
@@ -28,7 +32,6 @@ const READS = "shared/protocol/reads.ts";
 const REPLICA = "shared/protocol/replica.ts";
 const REQUESTS = "shared/protocol/requests.ts";
 const SESSION = "shared/protocol/session.ts";
-const QUORUM = "shared/protocol/quorum.ts";
 const HOST = "shared/runtime/host.ts";
 
 const FEW_SESSIONS: Edit = { file: SESSION, find: "SESSIONS_MAX = 16_384", replace: "SESSIONS_MAX = 3" };
@@ -37,7 +40,13 @@ const acceptor: readonly Mutant[] = [
   {
     name: "vote without the slot test",
     rule: "§3 vote: sl < :i",
-    edits: [{ file: ACCEPTOR, find: "const laneIsFree = item.slot < vote.slot;", replace: "const laneIsFree = true;" }],
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "const laneIsFree = item.slot < vote.slot;",
+        replace: "const laneIsFree = true;",
+      },
+    ],
   },
   {
     name: "vote without the promise test",
@@ -64,18 +73,34 @@ const acceptor: readonly Mutant[] = [
   {
     name: "a repeated vote is refused",
     rule: "§3 vote: dg = :d; §1 resend the identical request",
-    edits: [{ file: ACCEPTOR, find: "(laneIsFree || olderVote || sameValue)", replace: "(laneIsFree || olderVote)" }],
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "(laneIsFree || olderVote || sameValue)",
+        replace: "(laneIsFree || olderVote)",
+      },
+    ],
   },
   {
     name: "an older vote is not replaced",
     rule: "§3 vote: vb < :b",
-    edits: [{ file: ACCEPTOR, find: "(laneIsFree || olderVote || sameValue)", replace: "(laneIsFree || sameValue)" }],
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "(laneIsFree || olderVote || sameValue)",
+        replace: "(laneIsFree || sameValue)",
+      },
+    ],
   },
   {
     name: "a vote of the same slot is always replaced",
     rule: "§3 vote: sl = :i AND (vb < :b OR dg = :d); invariant 2",
     edits: [
-      { file: ACCEPTOR, find: "const laneIsFree = item.slot < vote.slot;", replace: "const laneIsFree = item.slot <= vote.slot;" },
+      {
+        file: ACCEPTOR,
+        find: "const laneIsFree = item.slot < vote.slot;",
+        replace: "const laneIsFree = item.slot <= vote.slot;",
+      },
       {
         file: REQUESTS,
         find: "verbs: request.verbs });",
@@ -99,8 +124,17 @@ const acceptor: readonly Mutant[] = [
     name: "promise creates cells",
     rule: "§3 only `create` creates a cell",
     edits: [
-      { file: ACCEPTOR, find: "return decidePromise(verb.ballot, item);", replace: "return decidePromise(verb.ballot, item ?? born(verb.key));" },
-      { file: ACCEPTOR, find: 'return { outcome: decideRead(verb.key, item) };', replace: 'return { outcome: decideRead(verb.key, item ?? (verb.key.kind === "head" ? FIRST_HEAD : undefined)) };' },
+      {
+        file: ACCEPTOR,
+        find: "return decidePromise(verb.ballot, item);",
+        replace: "return decidePromise(verb.ballot, item ?? born(verb.key));",
+      },
+      {
+        file: ACCEPTOR,
+        find: "return { outcome: decideRead(verb.key, item) };",
+        replace:
+          'return { outcome: decideRead(verb.key, item ?? (verb.key.kind === "head" ? FIRST_HEAD : undefined)) };',
+      },
     ],
     flags: ["--stress", "tableRecreated,crash"],
   },
@@ -108,9 +142,13 @@ const acceptor: readonly Mutant[] = [
     name: "vote creates cells",
     rule: "§3 only `create` creates a cell",
     edits: [
-      { file: ACCEPTOR, find: "return decideVote(verb, item);", replace: "return decideVote(verb, item ?? born(verb.key));" },
+      {
+        file: ACCEPTOR,
+        find: "return decideVote(verb, item);",
+        replace: "return decideVote(verb, item ?? born(verb.key));",
+      },
     ],
-    flags: ["--stress", "tableRecreated,requestDelayed,crash"],
+    scenario: "forgottenPromise",
   },
   {
     name: "create overwrites",
@@ -133,12 +171,18 @@ const acceptor: readonly Mutant[] = [
         replace: "if (by === undefined) for (const promised of this.#promised.values()) promised.add(of);",
       },
     ],
-    flags: ["--quorums", "majority3", "--stress", "tableLost,tableRecreated,requestDelayed,replyDelayed,requestLost,lead"],
+    scenario: "forgottenVote",
   },
   {
     name: "advance without a condition",
     rule: "§3 advance: si <= :si",
-    edits: [{ file: ACCEPTOR, find: "const coversMore = item.covered <= head.covered;", replace: "const coversMore = true;" }],
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "const coversMore = item.covered <= head.covered;",
+        replace: "const coversMore = true;",
+      },
+    ],
   },
 ];
 
@@ -169,29 +213,42 @@ const leader: readonly Mutant[] = [
     name: "rule U on a read quorum",
     rule: "§4.6 rule U",
     edits: [
-      { file: ARCHIVE, find: "return quorums.meetsEveryReadQuorum(new Set(covering));", replace: "return quorums.hasReadQuorum(new Set(covering));" },
+      {
+        file: ARCHIVE,
+        find: "return quorums.meetsEveryReadQuorum(new Set(covering));",
+        replace: "return quorums.hasReadQuorum(new Set(covering));",
+      },
     ],
+    flags: ["--quorums", "readOneWriteAll3"],
   },
   {
     name: "rule U on one table",
     rule: "§4.6 rule U",
     edits: [
-      { file: ARCHIVE, find: "return quorums.meetsEveryReadQuorum(new Set(covering));", replace: "return covering.length > 0;" },
+      {
+        file: ARCHIVE,
+        find: "return quorums.meetsEveryReadQuorum(new Set(covering));",
+        replace: "return covering.length > 0;",
+      },
     ],
   },
   {
     name: "rule U by count",
     rule: "§4.6, §10 by “meets every read quorum”, not by number",
     edits: [
-      { file: ARCHIVE, find: "return quorums.meetsEveryReadQuorum(new Set(covering));", replace: "return covering.length >= Math.floor(quorums.acceptors.length / 2) + 1 || quorums.meetsEveryReadQuorum(new Set(covering));" },
+      {
+        file: ARCHIVE,
+        find: "return quorums.meetsEveryReadQuorum(new Set(covering));",
+        replace:
+          "return covering.length >= Math.floor(quorums.acceptors.length / 2) + 1 || quorums.meetsEveryReadQuorum(new Set(covering));",
+      },
     ],
   },
   {
     name: "not the largest ballot's value",
     rule: "§4.4 the value of largest vb",
-    edits: [
-      { file: FENCE, find: "(!largest || cell.vote.ballot > largest.ballot)", replace: "!largest" },
-    ],
+    edits: [{ file: FENCE, find: "(!largest || cell.vote.ballot > largest.ballot)", replace: "!largest" }],
+    scenario: "twoBallots",
   },
   {
     name: "tail not voted again",
@@ -223,7 +280,13 @@ const leader: readonly Mutant[] = [
   {
     name: "acks of a read quorum",
     rule: "§4.4 acks of a write quorum",
-    edits: [{ file: LEADER, find: "!this.#quorums.hasWriteQuorum(proposal.acks)", replace: "!this.#quorums.hasReadQuorum(proposal.acks)" }],
+    edits: [
+      {
+        file: LEADER,
+        find: "!this.#quorums.hasWriteQuorum(proposal.acks)",
+        replace: "!this.#quorums.hasReadQuorum(proposal.acks)",
+      },
+    ],
   },
   {
     name: "changed resend",
@@ -263,7 +326,7 @@ const leader: readonly Mutant[] = [
   {
     name: "ballot reused",
     rule: "§1 a ballot has one owner; §4.2 r above any seen",
-    edits: [{ file: HOST, find: "ballot: ballotOf(configuration.number, round, process),", replace: "ballot: ballotOf(configuration.number, 1, process)," }],
+    edits: [{ file: HOST, find: "this.#rounds.set(configuration.number, round);", replace: "" }],
     flags: ["--stress", "resign,lead"],
   },
   {
@@ -276,25 +339,36 @@ const leader: readonly Mutant[] = [
         replace: "",
       },
     ],
+    scenario: "manyRounds",
   },
   {
     name: "Heads are not read again",
     rule: "§4.3 if H > S+K, read a quorum of Heads again",
     edits: [
-      { file: LEADER, find: "if (isBeyondWindow && !this.#headsWereReadAgain) return this.#readHeadsAgain();", replace: "" },
+      {
+        file: LEADER,
+        find: "const isBeyondWindow = this.#tailEnd > covered + this.#options.geometry.lanes;",
+        replace: "const isBeyondWindow = false as boolean;",
+      },
     ],
-    flags: ["--stress", "verbsSplit,requestDelayed,lead", "--lanes", "2", "--chunk", "1"],
+    scenario: "staleHeads",
   },
   {
-    name: "another slot in the cell counts as an ack",
-    rule: "§4 sl > i: not an ack; stop",
+    name: "another slot in the cell counts as chosen, and U ignores what is applied",
+    rule: "§4 sl > i: not an ack; §4.6 j−K is applied here",
     edits: [
       {
         file: LEADER,
         find: 'if (!proposal.chosen) this.#stop({ why: "overtaken", slot });',
-        replace: 'this.#onVote(of, slot, proposal, { outcome: "applied" });',
+        replace: "proposal.chosen = true;\n      this.#executeChosen();",
+      },
+      {
+        file: LEADER,
+        find: "return this.serving && this.applied >= reused && this.#archive.covers(reused);",
+        replace: "return this.serving && this.#archive.covers(reused);",
       },
     ],
+    scenario: "overtaken",
   },
   {
     name: "the tail is not awaited",
@@ -311,7 +385,11 @@ const leader: readonly Mutant[] = [
     name: "executed out of order",
     rule: "§4.5 apply chosen slots in order",
     edits: [
-      { file: LEADER, find: "if (proposal?.chosen !== true) break;", replace: "if (proposal === undefined) break;" },
+      {
+        file: LEADER,
+        find: "if (proposal?.chosen !== true) break;",
+        replace: "if (proposal === undefined) break;",
+      },
     ],
   },
 ];
@@ -329,7 +407,8 @@ const archive: readonly Mutant[] = [
       {
         file: ARCHIVE,
         find: "const values = log.range(firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk));",
-        replace: 'const values = Array.from({ length: geometry.chunkSlots }, (_, at) => log.get((firstSlotOf(geometry, chunk) + at) as Slot) ?? "{}");',
+        replace:
+          'const values = Array.from({ length: geometry.chunkSlots }, (_, at) => log.get((firstSlotOf(geometry, chunk) + at) as Slot) ?? "{}");',
       },
     ],
   },
@@ -340,7 +419,8 @@ const archive: readonly Mutant[] = [
       {
         file: ARCHIVE,
         find: "this.#put(of, head, chunk, { text, digest: digest(text) });",
-        replace: "this.#advance(of, head, chunk);\n    this.#ask(of, { verb: \"put\", key: { kind: \"chunk\", chunk }, content: { text, digest: digest(text) } }, () => {});",
+        replace:
+          'this.#advance(of, head, chunk);\n    this.#ask(of, { verb: "put", key: { kind: "chunk", chunk }, content: { text, digest: digest(text) } }, () => {});',
       },
     ],
   },
@@ -351,7 +431,8 @@ const archive: readonly Mutant[] = [
       {
         file: ARCHIVE,
         find: "const covered = lastSlotOf(this.#options.geometry, chunk);",
-        replace: "const covered = Math.max(lastSlotOf(this.#options.geometry, chunk), ...[...this.#heads.values()].map((other) => other.covered)) as Slot;",
+        replace:
+          "const covered = Math.max(lastSlotOf(this.#options.geometry, chunk), ...[...this.#heads.values()].map((other) => other.covered)) as Slot;",
       },
     ],
   },
@@ -361,11 +442,13 @@ const archive: readonly Mutant[] = [
     edits: [
       {
         file: LEARNER,
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the product's text.
         find: "if (content === undefined) return `chunk ${chunk} is missing`;",
         replace: "if (content === undefined) return [];",
       },
       { file: LEARNER, find: "this.learn(of, through, done);\n      },", replace: "done();\n      }," },
     ],
+    scenario: "missingChunk",
   },
 ];
 
@@ -394,7 +477,11 @@ const clients: readonly Mutant[] = [
     rule: "§6 evict least recently used by log position",
     edits: [
       FEW_SESSIONS,
-      { file: SESSION, find: "const session = this.#use(id);\n    session.sequence", replace: "const session = this.#sessions.get(id) as Session;\n    session.sequence" },
+      {
+        file: SESSION,
+        find: "const session = this.#use(id);\n    session.sequence",
+        replace: "const session = this.#sessions.get(id) as Session;\n    session.sequence",
+      },
     ],
   },
   {
@@ -422,12 +509,20 @@ const clients: readonly Mutant[] = [
   {
     name: "keys are not remembered",
     rule: "invariant 10, for idempotency keys",
-    edits: [{ file: SESSION, find: "return this.#keys.get(key);", replace: "return key === \"\" ? this.#keys.get(key) : undefined;" }],
+    edits: [
+      {
+        file: SESSION,
+        find: "return this.#keys.get(key);",
+        replace: 'return key === "" ? this.#keys.get(key) : undefined;',
+      },
+    ],
   },
   {
     name: "a throw leaves half a command behind",
     rule: "a command that throws leaves the state as it was",
-    edits: [{ file: REPLICA, find: "} catch (error) {\n      this.#restore();", replace: "} catch (error) {" }],
+    edits: [
+      { file: REPLICA, find: "} catch (error) {\n      this.#restore();", replace: "} catch (error) {" },
+    ],
   },
   {
     name: "a forgotten session is told at once",
@@ -460,10 +555,18 @@ const reads: readonly Mutant[] = [
     name: "reads checked on a read quorum",
     rule: "§6 on a write quorum",
     edits: [
-      { file: READS, find: "const passedBefore = quorums.hasWriteQuorum(present);", replace: "const passedBefore = quorums.hasReadQuorum(present);" },
-      { file: READS, find: "if (!passedBefore && quorums.hasWriteQuorum(present))", replace: "if (!passedBefore && quorums.hasReadQuorum(present))" },
+      {
+        file: READS,
+        find: "const passedBefore = quorums.hasWriteQuorum(present);",
+        replace: "const passedBefore = quorums.hasReadQuorum(present);",
+      },
+      {
+        file: READS,
+        find: "if (!passedBefore && quorums.hasWriteQuorum(present))",
+        replace: "if (!passedBefore && quorums.hasReadQuorum(present))",
+      },
     ],
-    flags: ["--quorums", "readOneWriteAll3", "--stress", "verbsSplit,requestDelayed,requestLost,replyDelayed,lead"],
+    scenario: "oneUnfencedTable",
   },
   {
     name: "a check before the read arrived",
@@ -475,14 +578,22 @@ const reads: readonly Mutant[] = [
         replace: "this.#options.passed([...reads, ...this.#queued.splice(0)]);",
       },
     ],
-    flags: ["--stress", "replyDelayed,lead"],
+    scenario: "checkUnderWay",
   },
   {
     name: "the fence lane is not promised",
     rule: "§4.2 promise lanes 0…K; §6 c's fence cell",
     edits: [
-      { file: FENCE, find: "const promises = allLanes(this.#geometry).map(", replace: "const promises = allLanes(this.#geometry).slice(1).map(" },
-      { file: FENCE, find: "return [...this.#promised.values()].every(", replace: "return [...this.#promised.values()].slice(1).every(" },
+      {
+        file: FENCE,
+        find: "const promises = allLanes(this.#geometry).map(",
+        replace: "const promises = allLanes(this.#geometry).slice(1).map(",
+      },
+      {
+        file: FENCE,
+        find: "return [...this.#promised.values()].every(",
+        replace: "return [...this.#promised.values()].slice(1).every(",
+      },
     ],
     flags: ["--stress", "pause,lead"],
   },
@@ -520,7 +631,11 @@ const driver: readonly Mutant[] = [
     name: "a deposed leader says that nothing happened",
     rule: "§1 outcome unknown",
     edits: [
-      { file: HOST, find: "for (const { done } of proposed) done(unknownOutcome(this.machine));", replace: "for (const { done } of proposed) done(notLeading(this.machine));" },
+      {
+        file: HOST,
+        find: "for (const { done } of proposed) done(unknownOutcome(this.machine));",
+        replace: "for (const { done } of proposed) done(notLeading(this.machine));",
+      },
     ],
     flags: ["--stress", "lead,resign"],
   },
@@ -540,7 +655,8 @@ const driver: readonly Mutant[] = [
       {
         file: HOST,
         find: "this.#waiting.set(leader.next, batch);",
-        replace: "this.#waiting.set(leader.next, batch);\n    this.#options.events.executed(leader.next, \"{}\");",
+        replace:
+          'this.#waiting.set(leader.next, batch);\n    this.#options.events.executed(leader.next, "{}");',
       },
     ],
   },
@@ -548,14 +664,24 @@ const driver: readonly Mutant[] = [
     name: "unknown is taken for applied",
     rule: "§1 outcome unknown: resend",
     edits: [
-      { file: REQUESTS, find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);', replace: 'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome !== "unknown" ? outcome : { outcome: verb.verb === "vote" ? "applied" : "refused" });' },
+      {
+        file: REQUESTS,
+        find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);',
+        replace:
+          'if (!this.#closed && outcome !== undefined && (outcome.outcome !== "unknown" || verb.verb === "vote"))\n        request.settle(verb, outcome.outcome === "unknown" ? { outcome: "applied" } : outcome);',
+      },
     ],
   },
   {
     name: "unknown is taken for refused",
     rule: "§1 outcome unknown: never “failed”",
     edits: [
-      { file: REQUESTS, find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);', replace: 'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome === "unknown" ? { outcome: "refused" } : outcome);' },
+      {
+        file: REQUESTS,
+        find: 'if (!this.#closed && outcome !== undefined && outcome.outcome !== "unknown")\n        request.settle(verb, outcome);',
+        replace:
+          'if (!this.#closed && outcome !== undefined)\n        request.settle(verb, outcome.outcome === "unknown" ? { outcome: "refused" } : outcome);',
+      },
     ],
   },
   {
@@ -578,4 +704,12 @@ const driver: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...acceptor, ...leader, ...archive, ...clients, ...reads, ...witnesses, ...driver];
+export const MUTANTS: readonly Mutant[] = [
+  ...acceptor,
+  ...leader,
+  ...archive,
+  ...clients,
+  ...reads,
+  ...witnesses,
+  ...driver,
+];

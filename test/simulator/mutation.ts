@@ -10,7 +10,7 @@ export interface Verdict {
   readonly mutant: Mutant;
   /** Absent: it survived all seeds. */
   readonly check?: Check;
-  /** Seeds run, the killing one included. */
+  /** Runs, the killing one included. */
   readonly seeds: number;
   readonly output: string;
 }
@@ -20,16 +20,20 @@ const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 export async function judge(mutant: Mutant, seedsMax: number): Promise<Verdict> {
   const { status, output } = await simulate(mutant, seedsMax);
   if (status === 0) return { mutant, seeds: seedsMax, output };
-  const [, seed, check] = /^seed (\d+): ([A-Z_]+): /m.exec(output) ?? [];
-  if (seed === undefined || check === undefined || !(check in CHECKS))
+  const [, run, check] = /^(?:seed|scenario) (\w+): ([A-Z_]+): /m.exec(output) ?? [];
+  if (run === undefined || check === undefined || !(check in CHECKS))
     throw new Error(`mutant ${mutant.name} ended without a verdict:\n${output}`);
-  return { mutant, check: check as Check, seeds: Number(seed), output };
+  return { mutant, check: check as Check, seeds: mutant.scenario === undefined ? Number(run) : 1, output };
 }
 
 function simulate(mutant: Mutant, seedsMax: number): Promise<{ status: number | null; output: string }> {
   const plant = ["--conditions=source", "--import", "./test/simulator/plant.ts", "test/simulator/main.ts"];
-  const flags = ["--from", "1", "--seeds", String(seedsMax), ...(mutant.flags ?? [])];
-  const child = spawn(process.execPath, [...plant, ...flags], { cwd: ROOT, env: { ...process.env, MUTANT: mutant.name } });
+  const random = ["--from", "1", "--seeds", String(seedsMax), ...(mutant.flags ?? [])];
+  const flags = mutant.scenario === undefined ? random : ["--scenario", mutant.scenario];
+  const child = spawn(process.execPath, [...plant, ...flags], {
+    cwd: ROOT,
+    env: { ...process.env, MUTANT: mutant.name },
+  });
   let output = "";
   child.stdout.on("data", (data) => {
     output += data;

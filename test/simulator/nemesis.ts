@@ -146,5 +146,9 @@ export class Nemesis {
 
 /** Rule U counts full acceptors only, so votes alone are not enough to go on (PROTOCOL §10). */
 export function canProgress({ families }: World, usable: number): boolean {
-  return families.isRead(usable) && families.isWrite(usable) && families.meetsEveryRead(usable & ~families.witnesses);
+  return (
+    families.isRead(usable) &&
+    families.isWrite(usable) &&
+    families.meetsEveryRead(usable & ~families.witnesses)
+  );
 }

@@ -34,7 +34,20 @@ export interface Request {
   readonly incarnation?: number;
 }
 
+/** One verb that a script keeps back: it decides when the table sees it and when the sender hears of it. */
+export interface Held {
+  readonly sender: string;
+  readonly table: Table;
+  readonly verb: Verb;
+  execute(): void;
+  /** Of an unknown outcome, when it was not executed. */
+  reply(): void;
+}
+
 export class Network {
+  /** Scripts only (script.ts): the verbs that are kept back, and those that are being. */
+  holds: (sender: string, table: Table, verb: Verb) => boolean = () => false;
+  readonly held: Held[] = [];
   readonly #options: NetworkOptions;
 
   constructor(options: NetworkOptions) {
@@ -44,7 +57,13 @@ export class Network {
   ask(request: Request): void {
     const { scheduler } = this.#options;
     const outcomes: Outcome[] = request.verbs.map(() => UNKNOWN);
-    const groups = this.#split(request.verbs);
+    const { sender, table, verbs } = request;
+    const isHeld = (index: number): boolean => this.holds(sender, table, verbs[index] as Verb);
+    const kept = [...verbs.keys()].filter(isHeld);
+    const groups = [
+      ...this.#split([...verbs.keys()].filter((index) => !isHeld(index))),
+      ...kept.map((at) => [at]),
+    ];
     let awaited = groups.length;
     let isOver = false;
     const finish = (): void => {
@@ -53,22 +72,39 @@ export class Network {
       timeout.cancelled = true;
       request.done(outcomes);
     };
-    const timeout = scheduler.after(TIMEOUT_MS, finish);
-    for (const group of groups)
-      this.#send(request, group, (results) => {
+    const timeout = scheduler.after(kept.length > 0 ? Number.POSITIVE_INFINITY : TIMEOUT_MS, finish);
+    for (const group of groups) {
+      const reply = (results: readonly Outcome[]): void => {
         if (isOver) return;
         group.forEach((at, index) => {
           outcomes[at] = results[index] as Outcome;
         });
         if (--awaited === 0) finish();
-      });
+      };
+      if (kept.includes(group[0] as number)) this.#hold(request, group, reply);
+      else this.#send(request, group, reply);
+    }
+  }
+
+  #hold(request: Request, group: readonly number[], reply: (results: readonly Outcome[]) => void): void {
+    const { sender, table, verbs } = request;
+    let results: readonly Outcome[] = [UNKNOWN];
+    this.held.push({
+      sender,
+      table,
+      verb: verbs[group[0] as number] as Verb,
+      execute: () => {
+        results = this.#execute(request, group);
+      },
+      reply: () => reply(results),
+    });
   }
 
   /** Indexes of the verbs that are executed together. */
-  #split(verbs: readonly Verb[]): readonly (readonly number[])[] {
+  #split(indexes: readonly number[]): readonly (readonly number[])[] {
     const { random, coverage } = this.#options;
-    const indexes = verbs.map((_, index) => index);
-    if (verbs.length < 2 || !random.chance(this.#options.rates().verbsSplit)) return [indexes];
+    if (indexes.length === 0) return [];
+    if (indexes.length < 2 || !random.chance(this.#options.rates().verbsSplit)) return [indexes];
     coverage.hit("verbsSplit");
     const groups: number[][] = Array.from({ length: GROUPS_MAX }, () => []);
     for (const index of indexes) random.pick(groups).push(index);

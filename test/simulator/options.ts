@@ -20,6 +20,8 @@ export interface Rates {
   readonly clientDuplicate: number;
   readonly clientTwoProcesses: number;
   readonly followerGap: number;
+  /** A new leader tells another process that it leads. */
+  readonly announced: number;
   readonly crash: number;
   readonly crashMidStep: number;
   readonly pause: number;
@@ -76,6 +78,7 @@ const RATES_MAX: Rates = {
   clientDuplicate: 0.2,
   clientTwoProcesses: 0.3,
   followerGap: 0.1,
+  announced: 0.6,
   crash: 0.1,
   crashMidStep: 0.1,
   pause: 0.25,
@@ -157,6 +160,7 @@ const QUORUMS: Readonly<Record<string, QuorumSpec>> = {
 
 export function quorumsNamed(name: string): QuorumSpec {
   const found = QUORUMS[name];
-  if (found === undefined) throw new RangeError(`no quorums named ${name}; there are ${Object.keys(QUORUMS)}`);
+  if (found === undefined)
+    throw new RangeError(`no quorums named ${name}; there are ${Object.keys(QUORUMS)}`);
   return found;
 }

@@ -41,7 +41,11 @@ export class Owner {
       lost: (process, acceptor) => {
         const table = world.table(acceptor);
         world.trace(() => `${process.name} lost ${acceptor}`);
-        check("LOST_IS_LOST", table.hasRefused, () => `${process.name} reports ${acceptor}, which never refused`);
+        check(
+          "LOST_IS_LOST",
+          table.hasRefused,
+          () => `${process.name} reports ${acceptor}, which never refused`,
+        );
       },
       executed: (process, slot, text) => this.#executed(process, slot, text),
       ended: (process) => this.#ended(process),
@@ -81,7 +85,9 @@ export class Owner {
 
   #submit({ host }: Process, command: Command | undefined, answer: Hear): void {
     if (command !== undefined)
-      return host.submit([command], (_, result) => answer("reply" in result ? { reply: result } : { error: result }));
+      return host.submit([command], (_, result) =>
+        answer("reply" in result ? { reply: result } : { error: result }),
+      );
     host.read((result) => {
       if (typeof result !== "number") answer({ error: result });
       else answer({ asOf: result, summary: this.#world.subject.summary(host.replica.state) });
@@ -108,7 +114,12 @@ export class Owner {
   #announce(process: Process): void {
     const { ballot } = process.host;
     for (const other of this.#world.processes) {
-      if (other === process || ballot === undefined || !this.#world.random.chance(0.3)) continue;
+      if (
+        other === process ||
+        ballot === undefined ||
+        !this.#world.random.chance(this.#world.rates.announced)
+      )
+        continue;
       this.#world.post(() =>
         other.enter(() => {
           if (other.host.ballot === undefined || other.host.ballot < ballot) other.host.resign(ballot);
@@ -132,7 +143,9 @@ export class Owner {
 
   /** A table that was lost, or created again, may miss a chunk. */
   #isSuspect(acceptor: string): boolean {
-    return this.#world.tables.some(({ id, isLost, incarnation }) => id === acceptor && (isLost || incarnation > 0));
+    return this.#world.tables.some(
+      ({ id, isLost, incarnation }) => id === acceptor && (isLost || incarnation > 0),
+    );
   }
 
   #leadAgainForInvocations(process: Process): void {

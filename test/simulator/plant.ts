@@ -7,7 +7,7 @@ import { registerHooks } from "node:module";
 import { fileURLToPath } from "node:url";
 import { type Edit, MUTANTS } from "./mutants.ts";
 
-const name = process.env["MUTANT"];
+const name = process.env.MUTANT;
 const mutant = MUTANTS.find((each) => each.name === name);
 if (mutant === undefined) throw new RangeError(`no mutant named ${name}`);
 const root = fileURLToPath(new URL("../../", import.meta.url));

@@ -37,7 +37,12 @@ function commandOf(random: () => number): RegistryCommand {
     case 0:
       return { type: "registerMachine", machine, acceptors: 1 + below(3) };
     case 1: {
-      const acceptor = { id: `a${id}` as AcceptorId, kind: "sqlite", location: `/a${id}`, incarnation: `${below(2)}` };
+      const acceptor = {
+        id: `a${id}` as AcceptorId,
+        kind: "sqlite",
+        location: `/a${id}`,
+        incarnation: `${below(2)}`,
+      };
       return { type: "registerAcceptor", acceptor };
     }
     case 2: {

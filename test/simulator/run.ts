@@ -21,6 +21,8 @@ export interface Outcome {
   readonly slots: number;
 }
 
+/** How long a founder waits for every acceptor before quorums are enough. */
+const PATIENCE_MS_MAX = 400;
 const FOUNDING_EVENTS_MAX = 20_000;
 /** The safety phase goes on until there were so many faults. */
 const FAULTS_MIN = 20;
@@ -65,8 +67,8 @@ class Run {
 
   run(): void {
     for (let place = 0; place < this.#world.options.processes; place++) this.#owner.start(place);
-    this.#found();
     this.#nemesis.start();
+    this.#found();
     for (const client of this.#clients) client.begin();
     this.#suffer();
     this.#nemesis.heal();
@@ -90,8 +92,9 @@ class Run {
         coverage.hit("founderCrashed");
         process.endAfter(random.below(options.quorums.acceptors.length + 2));
       }
+      const ports = process.foundingPorts();
       process.enter(() =>
-        found(configuration, options.geometry, process.foundingPorts(), () =>
+        found(configuration, options.geometry, ports, random.between(10, PATIENCE_MS_MAX), () =>
           process.say(() => {
             this.#owner.isActivated = true;
           }),
@@ -109,7 +112,8 @@ class Run {
     const end = scheduler.events + options.events;
     const last = scheduler.events + SAFETY_EVENTS_MAX;
     this.#owner.tryToLead(this.#world.random.pick(this.#world.processes));
-    while (scheduler.events < end || (coverage.total < FAULTS_MIN && scheduler.events < last)) scheduler.step();
+    while (scheduler.events < end || (coverage.total < FAULTS_MIN && scheduler.events < last))
+      scheduler.step();
   }
 
   #finish(): void {

@@ -68,7 +68,8 @@ export class Scheduler {
     for (;;) {
       let child = 2 * index + 1;
       if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1] as Scheduled, heap[child] as Scheduled)) child++;
+      if (child + 1 < heap.length && isBefore(heap[child + 1] as Scheduled, heap[child] as Scheduled))
+        child++;
       if (!isBefore(heap[child] as Scheduled, entry)) break;
       heap[index] = heap[child] as Scheduled;
       index = child;

@@ -1,7 +1,15 @@
 /**
  * A simulated table: items by key, changed only by the acceptor's own conditions (protocol/acceptor.ts).
  */
-import { decide, GONE, type Item, type Key, keyText, type Outcome, type Verb } from "../../shared/protocol/acceptor.ts";
+import {
+  decide,
+  GONE,
+  type Item,
+  type Key,
+  keyText,
+  type Outcome,
+  type Verb,
+} from "../../shared/protocol/acceptor.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 
 /** Told of every item that a verb changed, before anybody else learns the outcome. */

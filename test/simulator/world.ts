@@ -110,6 +110,7 @@ const HEALTHY: Rates = {
   clientDuplicate: 0,
   clientTwoProcesses: 0,
   followerGap: 0,
+  announced: 0,
   crash: 0,
   crashMidStep: 0,
   pause: 0,

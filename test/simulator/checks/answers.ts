@@ -42,15 +42,19 @@ export class Answers {
     if (reply.reply === "staleSequence") return this.#checkStale(command, what);
     const given = JSON.stringify(reply);
     const executions = this.#canon.executions(command);
-    check("AT_MOST_ONCE", executions.some((executed) => JSON.stringify(executed.reply) === given), () =>
-      `${what()}, but the log gives ${JSON.stringify(executions.map((executed) => executed.reply))}`,
+    check(
+      "AT_MOST_ONCE",
+      executions.some((executed) => JSON.stringify(executed.reply) === given),
+      () => `${what()}, but the log gives ${JSON.stringify(executions.map((executed) => executed.reply))}`,
     );
   }
 
   /** A process answers a read from this state. */
   read(asOf: Slot, summary: string): void {
-    check("EXECUTED_IS_CHOSEN", summary === this.#canon.summaryAt(asOf), () =>
-      `a read as of slot ${asOf} shows ${summary} and not ${this.#canon.summaryAt(asOf)}`,
+    check(
+      "EXECUTED_IS_CHOSEN",
+      summary === this.#canon.summaryAt(asOf),
+      () => `a read as of slot ${asOf} shows ${summary} and not ${this.#canon.summaryAt(asOf)}`,
     );
   }
 
@@ -94,7 +98,11 @@ export class Answers {
     const session = "session" in command ? this.#canon.session(command.session) : undefined;
     if (session === undefined) return;
     check("LINEARIZABLE", session.opened <= asOf, () => `${what()}, from a state before it was opened`);
-    check("AT_MOST_ONCE", session.evicted !== undefined && session.evicted <= asOf, () => `${what()}, and is remembered`);
+    check(
+      "AT_MOST_ONCE",
+      session.evicted !== undefined && session.evicted <= asOf,
+      () => `${what()}, and is remembered`,
+    );
   }
 
   #checkStale(command: Command, what: () => string): void {

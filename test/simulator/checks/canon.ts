@@ -85,8 +85,10 @@ export class Canon {
       this.#keys.push(identity);
       if (this.#keys.length > KEYS_MAX) this.#keys.shift();
     } else
-      check("AT_MOST_ONCE", !this.#byIdentity.has(identity), () =>
-        `${identity} is in slot ${this.prefix} and was in the log before`,
+      check(
+        "AT_MOST_ONCE",
+        !this.#byIdentity.has(identity),
+        () => `${identity} is in slot ${this.prefix} and was in the log before`,
       );
     this.#note(command, index, this.#replyTo(command.command));
   }

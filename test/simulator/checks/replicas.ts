@@ -22,15 +22,23 @@ export class Replicas {
 
   /** `before`: the slot that this replica executed last. */
   executed(name: string, before: Slot, slot: Slot, text: string, state: unknown): void {
-    check("EXECUTED_IS_CHOSEN", slot === before + 1, () => `${name} executed slot ${slot} after slot ${before}`);
+    check(
+      "EXECUTED_IS_CHOSEN",
+      slot === before + 1,
+      () => `${name} executed slot ${slot} after slot ${before}`,
+    );
     const chosen = this.#chosen(slot)?.text;
-    check("EXECUTED_IS_CHOSEN", chosen === text, () =>
-      `${name} executed ${text} in slot ${slot}, where ${chosen ?? "nothing"} is chosen`,
+    check(
+      "EXECUTED_IS_CHOSEN",
+      chosen === text,
+      () => `${name} executed ${text} in slot ${slot}, where ${chosen ?? "nothing"} is chosen`,
     );
     const summary = this.#subject.summary(state);
     const expected = this.#canon.summaryAt(slot);
-    check(summary === expected ? "REPLICAS_AGREE" : this.#subject.diagnose(state), summary === expected, () =>
-      `${name} is in state ${summary} after slot ${slot}, and the log gives ${expected}`,
+    check(
+      summary === expected ? "REPLICAS_AGREE" : this.#subject.diagnose(state),
+      summary === expected,
+      () => `${name} is in state ${summary} after slot ${slot}, and the log gives ${expected}`,
     );
     this.#checkFingerprint(name, slot, this.#subject.fingerprint(state));
   }
@@ -38,8 +46,10 @@ export class Replicas {
   #checkFingerprint(name: string, slot: Slot, fingerprint: string): void {
     const first = this.#fingerprints.get(slot) ?? fingerprint;
     this.#fingerprints.set(slot, first);
-    check("REPLICAS_AGREE", first === fingerprint, () =>
-      `${name} was offered another time or other random numbers than the first replica in slot ${slot}`,
+    check(
+      "REPLICAS_AGREE",
+      first === fingerprint,
+      () => `${name} was offered another time or other random numbers than the first replica in slot ${slot}`,
     );
   }
 }

@@ -59,8 +59,10 @@ export class TableChecks {
   }
 
   wrote(table: Table, key: Key, before: Item | undefined, after: Item | undefined): void {
-    if (key.kind === "cell") this.#wroteCell(table, before as Cell | undefined, after as Cell | undefined, key);
-    else if (key.kind === "head") this.#wroteHead(table, before as Head | undefined, after as Head | undefined);
+    if (key.kind === "cell")
+      this.#wroteCell(table, before as Cell | undefined, after as Cell | undefined, key);
+    else if (key.kind === "head")
+      this.#wroteHead(table, before as Head | undefined, after as Head | undefined);
     else if (key.kind === "chunk") this.#wroteChunk(table, key.chunk, after as Content | undefined);
     if (before === undefined && (key.kind === "cell" || key.kind === "head")) this.#noteUsable(table);
   }
@@ -100,9 +102,14 @@ export class TableChecks {
   #checkWindow(slot: Slot): void {
     const { families, geometry } = this.#options;
     const reused = slot - geometry.lanes;
-    const covering = this.#covered.reduce((bits, covered, index) => (covered >= reused ? bits | (1 << index) : bits), 0);
-    check("WINDOW", families.meetsEveryRead(reused <= 0 ? this.#full : covering), () =>
-      `slot ${slot} was voted when the Heads were ${this.#covered.join(", ")}`,
+    const covering = this.#covered.reduce(
+      (bits, covered, index) => (covered >= reused ? bits | (1 << index) : bits),
+      0,
+    );
+    check(
+      "WINDOW",
+      families.meetsEveryRead(reused <= 0 ? this.#full : covering),
+      () => `slot ${slot} was voted when the Heads were ${this.#covered.join(", ")}`,
     );
   }
 
@@ -111,7 +118,8 @@ export class TableChecks {
   }
 
   #wroteHead(table: Table, before: Head | undefined, after: Head | undefined): void {
-    const where = (): string => `Head of ${table.id}: ${JSON.stringify(before)} became ${JSON.stringify(after)}`;
+    const where = (): string =>
+      `Head of ${table.id}: ${JSON.stringify(before)} became ${JSON.stringify(after)}`;
     check("MONOTONE", after !== undefined, where);
     check("MONOTONE", after.covered % this.#options.geometry.chunkSlots === 0, where);
     const { covered, snapshotSlot } = before ?? FIRST_HEAD;
@@ -124,8 +132,10 @@ export class TableChecks {
   #checkHeadClaim(table: Table, from: number, through: number): void {
     const { geometry } = this.#options;
     for (let chunk = from / geometry.chunkSlots; chunk < through / geometry.chunkSlots; chunk++)
-      check("HEAD_CLAIM", table.item({ kind: "chunk", chunk: chunk as ChunkNumber }) !== undefined, () =>
-        `the Head of ${table.id} covers slot ${through} and its chunk ${chunk} is missing`,
+      check(
+        "HEAD_CLAIM",
+        table.item({ kind: "chunk", chunk: chunk as ChunkNumber }) !== undefined,
+        () => `the Head of ${table.id} covers slot ${through} and its chunk ${chunk} is missing`,
       );
   }
 
@@ -133,13 +143,17 @@ export class TableChecks {
     const head = table.item(HEAD) as Head | undefined;
     const { geometry } = this.#options;
     const [first, last] = [firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk)];
-    check("HEAD_CLAIM", after !== undefined || (head?.covered ?? 0) < last, () =>
-      `chunk ${chunk} of ${table.id} was dropped, and its Head covers it`,
+    check(
+      "HEAD_CLAIM",
+      after !== undefined || (head?.covered ?? 0) < last,
+      () => `chunk ${chunk} of ${table.id} was dropped, and its Head covers it`,
     );
     const values = (after?.content.text ?? "").split("\n").slice(1);
     for (let slot: number = first; slot <= last && after !== undefined; slot++)
-      check("CHUNKS_CHOSEN", values[slot - first] === this.votes.chosen.get(slot as Slot)?.text, () =>
-        `chunk ${chunk} of ${table.id} has in slot ${slot} ${values[slot - first]}`,
+      check(
+        "CHUNKS_CHOSEN",
+        values[slot - first] === this.votes.chosen.get(slot as Slot)?.text,
+        () => `chunk ${chunk} of ${table.id} has in slot ${slot} ${values[slot - first]}`,
       );
   }
 
@@ -149,8 +163,10 @@ export class TableChecks {
     if (value === undefined) return;
     for (const read of this.#options.families.reads) {
       if ((read & this.#usable) !== read) continue;
-      check("RECOVERABLE", this.#isRecoverable(slot, value, read), () =>
-        `slot ${slot} (${value.text}) from ${this.#members(read).map(({ id }) => id)}`,
+      check(
+        "RECOVERABLE",
+        this.#isRecoverable(slot, value, read),
+        () => `slot ${slot} (${value.text}) from ${this.#members(read).map(({ id }) => id)}`,
       );
     }
   }
@@ -176,7 +192,9 @@ export class TableChecks {
   #noteUsable(table: Table): void {
     const { configuration, geometry, families } = this.#options;
     const isWitness = ((families.witnesses >> table.index) & 1) === 1;
-    const hasAll = allLanes(geometry).every((lane) => table.item({ kind: "cell", configuration, lane }) !== undefined);
+    const hasAll = allLanes(geometry).every(
+      (lane) => table.item({ kind: "cell", configuration, lane }) !== undefined,
+    );
     if (!hasAll || !(isWitness || table.item(HEAD) !== undefined)) return;
     this.#usable |= 1 << table.index;
     this.checkAll();

@@ -28,8 +28,10 @@ export class Votes {
     const key = `${slot}@${vote.ballot}`;
     const votes = this.#votes.get(key) ?? { value: vote.value, by: 0 };
     this.#votes.set(key, votes);
-    check("ONE_VALUE_PER_BALLOT", votes.value.text === vote.value.text, () =>
-      `slot ${slot} at ${vote.ballot}: ${votes.value.text} and ${vote.value.text}`,
+    check(
+      "ONE_VALUE_PER_BALLOT",
+      votes.value.text === vote.value.text,
+      () => `slot ${slot} at ${vote.ballot}: ${votes.value.text} and ${vote.value.text}`,
     );
     votes.by |= 1 << table;
     if (this.#families.isWrite(votes.by)) this.#choose(slot, vote.value);
