@@ -3,9 +3,9 @@ import { CommanderError } from "commander";
 import { Invalid, OutcomeUnknown, TheseusError } from "../shared/errors.ts";
 import { internalProblem, problemOf } from "../shared/wire.ts";
 
-export const EXIT_FAILED = 1;
-export const EXIT_USAGE = 2;
-export const EXIT_UNKNOWN = 3;
+const EXIT_FAILED = 1;
+const EXIT_USAGE = 2;
+const EXIT_UNKNOWN = 3;
 
 export function exitCodeOf(error: unknown): number {
   // Help and version are asked for: commander ends by an error of code 0.

@@ -3,7 +3,8 @@
  * while requests are in flight, goes out as one POST of an array. Nobody waits for company: when nothing is
  * in flight, a request leaves at once.
  */
-import { OutcomeUnknown, Unavailable } from "../errors.ts";
+import { type ErrorCode, OutcomeUnknown, Unavailable } from "../errors.ts";
+import { backoffMs } from "../runtime/backoff.ts";
 import { ELEMENTS_MAX, errorOf, isProblem } from "../wire.ts";
 import { jsonOf } from "./answers.ts";
 import { Expectation } from "./expectation.ts";
@@ -14,12 +15,16 @@ const REQUESTS_IN_FLIGHT_MAX = 2;
 /** Even at three bytes a character it is below the server's limit for a body. */
 const CHARACTERS_MAX = 1_000_000;
 
+/** An element that leadership ended under has no definite answer, though its request has one: it is sent again. */
+const SENT_AGAIN: ReadonlySet<ErrorCode> = new Set(["not_leader", "unavailable", "outcome_unknown"]);
+
 interface Element {
   readonly text: string;
   readonly deadline: number;
   readonly expectation: Expectation<unknown>;
   /** From then on it may be executed at any time. */
   wasSent: boolean;
+  attempts: number;
 }
 
 export class Batcher {
@@ -53,6 +58,7 @@ export class Batcher {
       deadline,
       expectation: new Expectation(deadlineMs, late),
       wasSent: false,
+      attempts: 0,
     };
     this.#queue.push(element);
     this.#schedule();
@@ -85,7 +91,7 @@ export class Batcher {
     for (const element of elements) element.wasSent = true;
     this.#inFlight++;
     try {
-      deliver(elements, await this.#answers(elements));
+      this.#deliver(elements, await this.#answers(elements));
     } catch (error) {
       for (const { expectation } of elements) expectation.reject(error as Error);
     }
@@ -107,14 +113,26 @@ export class Batcher {
     });
     return jsonOf(answer);
   }
-}
 
-function deliver(elements: readonly Element[], answers: unknown): void {
-  if (!Array.isArray(answers) || answers.length !== elements.length)
-    throw new OutcomeUnknown("outcome_unknown", "the server's answers do not match what was asked");
-  for (const [index, { expectation }] of elements.entries()) {
-    const answer: unknown = answers[index];
-    if (isProblem(answer)) expectation.reject(errorOf(answer));
-    else expectation.resolve(answer);
+  #deliver(elements: readonly Element[], answers: unknown): void {
+    if (!Array.isArray(answers) || answers.length !== elements.length)
+      throw new OutcomeUnknown("outcome_unknown", "the server's answers do not match what was asked");
+    for (const [index, element] of elements.entries()) {
+      const answer: unknown = answers[index];
+      if (!isProblem(answer)) element.expectation.resolve(answer);
+      else if (SENT_AGAIN.has(answer.code)) this.#sendAgain(element);
+      else element.expectation.reject(errorOf(answer));
+    }
+  }
+
+  /** Until its deadline, which its expectation keeps. */
+  #sendAgain(element: Element): void {
+    setTimeout(
+      () => {
+        this.#queue.push(element);
+        this.#schedule();
+      },
+      backoffMs(++element.attempts, Math.random),
+    );
   }
 }

@@ -28,6 +28,12 @@ export interface Outgoing {
   readonly body?: string | Buffer | undefined;
 }
 
+/**
+ * `kept`: a connection that other requests used. `own`: a new one. A kept one may turn out to be dead only after
+ * the request was sent, which makes its outcome unknown; a new one to a dead server is refused, and nothing was sent.
+ */
+export type Connection = "kept" | "own";
+
 /** Streams are handed on as they come; all else is read whole, so that half an answer counts as none. */
 export interface Answer {
   readonly status: number;
@@ -59,13 +65,19 @@ export class Exchange {
   };
 
   /** @throws ExchangeFailed when there is no whole answer. */
-  run(address: string, outgoing: Outgoing, patience: Patience, signal: AbortSignal): Promise<Answer> {
+  run(
+    address: string,
+    outgoing: Outgoing,
+    patience: Patience,
+    signal: AbortSignal,
+    connection: Connection = "kept",
+  ): Promise<Answer> {
     const { protocol, origin } = new URL(address);
     const secure = protocol === "https:";
     const request = (secure ? https : http).request(`${origin}${outgoing.path}`, {
       method: outgoing.method,
       headers: { ...outgoing.headers, ...lengthOf(outgoing.body) },
-      agent: this.#agents[secure ? "https:" : "http:"],
+      agent: connection === "own" ? false : this.#agents[secure ? "https:" : "http:"],
       signal,
     });
     return settle(request, outgoing.body, patience);

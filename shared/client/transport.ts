@@ -85,7 +85,7 @@ export class Transport {
   }
 
   async #attempt(
-    { machine, request }: Call,
+    { machine, request, mayRepeat }: Call,
     address: string | undefined,
     patience: Patience,
     signal: AbortSignal,
@@ -93,7 +93,8 @@ export class Transport {
     if (address === undefined) return { outcome: "refused", why: "no server is known" };
     let outcome: Outcome;
     try {
-      outcome = judge(await this.#exchange.run(address, request, patience, signal));
+      const connection = mayRepeat() ? "kept" : "own";
+      outcome = judge(await this.#exchange.run(address, request, patience, signal, connection));
     } catch (error) {
       if (!(error instanceof ExchangeFailed)) throw error;
       outcome = { outcome: error.neverSent ? "refused" : "unknown", why: `${address}: ${error.message}` };

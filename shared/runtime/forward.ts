@@ -55,7 +55,8 @@ export class Forwarder {
   async #forward(c: Context<Bindings>): Promise<Response> {
     const request = await outgoingOf(c);
     const machine = MACHINE.exec(request.path)?.[1] ?? "";
-    const mayRepeat = () => isRepeatable(request);
+    const repeatable = isRepeatable(request);
+    const mayRepeat = () => repeatable;
     const answer = await this.#transport.call({ machine, request, deadlineMs: this.#deadlineMs, mayRepeat });
     const init = { status: answer.status, headers: forwarded(answer.headers) as Record<string, string> };
     return new Response(bodyOf(answer, c.env), init);

@@ -178,9 +178,11 @@ export class Host {
 
   /** Stops accepting, lets what is under way finish, then stops leading; `done` when it has. */
   handOver(done: () => void): void {
+    const leader = this.#leader;
     this.#isLeaving = true;
     const wait = (): void => {
-      if (this.#leader === undefined) return done();
+      // Deposed meanwhile, it may even lead again: that is another leader's life, and stays.
+      if (leader === undefined || this.#leader !== leader) return done();
       if (this.#waiting.size === 0 && this.#pump.size === 0) this.resign();
       this.#options.ports.after(BETWEEN_CHECKS_MS, wait);
     };

@@ -33,10 +33,14 @@ export class LeaderBackend implements Backend {
 
   async send(machine: MachineId, commands: readonly Command[]) {
     const { hosted } = await this.#fleet.led(machine);
-    const results = await hosted.send(commands);
-    return results.map((result) =>
+    const results = (await hosted.send(commands)).map((result) =>
       result instanceof TheseusError ? this.#fleet.withLeader(machine, result) : result,
     );
+    const [first] = results;
+    // What befell all alike is the request's own answer, which any client knows how to repeat.
+    if (first instanceof TheseusError && results.every((result) => codeOf(result) === first.code))
+      throw first;
+    return results;
   }
 
   async query(machine: MachineId, query: string, args: unknown, consistency: Consistency) {
@@ -176,6 +180,10 @@ export class LeaderBackend implements Backend {
       throw error instanceof TheseusError ? this.#fleet.withLeader(machine, error) : error;
     }
   }
+}
+
+function codeOf(result: unknown): string | undefined {
+  return result instanceof TheseusError ? result.code : undefined;
 }
 
 /** Resolves when something was executed, leadership ended, or the reader left. */

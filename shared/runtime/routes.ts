@@ -11,6 +11,10 @@ import type { ServerBindings } from "./serve.ts";
 export type Bindings = { Bindings: Partial<ServerBindings> };
 export type Answering = (c: Context<Bindings>) => Response | Promise<Response>;
 
+/** What is read and thrown away of a body that is too large, so that its sender hears so. */
+const DRAIN_BYTES_MAX = 16 * BODY_BYTES_MAX;
+const DRAIN_MS_MAX = 2_000;
+
 const JSON_TYPE = /^application\/(json|[\w.+-]+\+json)\s*(;|$)/i;
 
 export function get(app: Hono<Bindings>, path: string, answer: Answering): void {
@@ -31,10 +35,24 @@ export function post(app: Hono<Bindings>, path: string, answer: Answering): void
 export const limitBody: Handler<Bindings> = (c, next) => {
   const declared = c.req.header("content-length");
   if (declared === undefined) return limitUndeclaredBody(c, next);
-  return Number(declared) > BODY_BYTES_MAX ? refuseSize() : next();
+  return Number(declared) > BODY_BYTES_MAX ? refuseDeclaredSize(c) : next();
 };
 
 const limitUndeclaredBody = bodyLimit({ maxSize: BODY_BYTES_MAX, onError: refuseSize });
+
+/** A caller that is still writing when the connection closes may never read why: it is let finish, within bounds. */
+async function refuseDeclaredSize(c: Context<Bindings>): Promise<Response> {
+  const { incoming } = c.env ?? {};
+  if (incoming !== undefined) {
+    let bytes = 0;
+    const enough = AbortSignal.timeout(DRAIN_MS_MAX);
+    for await (const chunk of incoming.iterator({ destroyOnReturn: false })) {
+      bytes += (chunk as Buffer).length;
+      if (bytes > DRAIN_BYTES_MAX || enough.aborted) break;
+    }
+  }
+  return refuseSize();
+}
 
 function refuseMethod(c: Context, allowed: string): Response {
   const error = new Invalid("invalid_request", `${c.req.path} takes ${allowed}, not ${c.req.method}`);

@@ -67,15 +67,18 @@ describe("what is asked", () => {
 });
 
 describe("a fence is complete", () => {
-  it("with a read quorum of promises in every lane, and of Heads", () => {
-    readHead(S1);
-    readHead(S2);
-    for (const lane of LANES) promised(S1, lane);
-    for (const lane of LANES.slice(1)) promised(S2, lane);
-    expect(fence.complete).toBe(false);
-    promised(S2, LANES[0] as Lane);
-    expect(fence.complete).toBe(true);
-  });
+  it.each(LANES)(
+    "with a read quorum of promises in every lane, and of Heads: not before lane %d has them",
+    (last) => {
+      readHead(S1);
+      readHead(S2);
+      for (const lane of LANES) promised(S1, lane);
+      for (const lane of LANES) if (lane !== last) promised(S2, lane);
+      expect(fence.complete).toBe(false);
+      promised(S2, last);
+      expect(fence.complete).toBe(true);
+    },
+  );
 
   it("whose quorums may differ by lane", () => {
     readHead(S1);
@@ -140,6 +143,24 @@ describe("a refusal", () => {
     record(S1, 1 as Lane, refusedBy(later));
     record(S2, 1 as Lane, refusedBy(ballot(99)));
     expect(fence.beatenBy).toBe(later);
+  });
+
+  it("of Heads by too many is hopeless too, and so is distrusting them; a witness has none to lose", () => {
+    const readNone = (of: AcceptorId, outcome: Answer, distrusted = NOBODY) =>
+      fence.record(of, { verb: "read", key: HEAD }, outcome, distrusted);
+    fence = fenceOf({ ...majority([S1, S2, S3]), witnesses: [S3] });
+    for (const of of [S1, S2]) for (const lane of LANES) promised(of, lane);
+    record(S3, 1 as Lane, { outcome: "refused", gone: true });
+    readHead(S2, 8, new Set([S2]));
+    // S1 and S2 have promised, and S1 and the witness answer for the Heads.
+    expect([fence.hopeless, fence.complete]).toEqual([false, false]);
+    readHead(S1);
+    expect([fence.hopeless, fence.complete]).toEqual([false, true]);
+    fence = fenceOf(majority([S1, S2, S3]));
+    readNone(S1, { outcome: "refused" });
+    expect(fence.hopeless).toBe(false);
+    readHead(S2, 8, new Set([S2]));
+    expect(fence.hopeless).toBe(true);
   });
 
   it("by nothing is no promise: the acceptor forgot or is gone, and too many such are hopeless", () => {

@@ -26,6 +26,9 @@ const { values: flags } = parseArgs({
   },
 });
 
+/** How often a long run says that it is still at it. */
+const PROGRESS_SEEDS = 10_000;
+
 function overridesOf(): Overrides {
   const { subject, lanes, chunk, quorums, events, stress } = flags;
   return {
@@ -71,6 +74,7 @@ function runSeeds(from: number, seeds: number): void {
     events += outcome.events;
     slots += outcome.slots;
     if (outcome.violation !== undefined) return report(outcome, outcome.violation);
+    if ((seed - from + 1) % PROGRESS_SEEDS === 0) console.log(`${seed - from + 1} seeds, no violation`);
   }
   const seconds = (performance.now() - began) / 1_000;
   printCoverage(coverage);

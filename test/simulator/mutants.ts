@@ -32,7 +32,9 @@ const READS = "shared/protocol/reads.ts";
 const REPLICA = "shared/protocol/replica.ts";
 const REQUESTS = "shared/protocol/requests.ts";
 const SESSION = "shared/protocol/session.ts";
+const FOUNDING = "shared/protocol/founding.ts";
 const HOST = "shared/runtime/host.ts";
+const PUMP = "shared/runtime/pump.ts";
 
 const FEW_SESSIONS: Edit = { file: SESSION, find: "SESSIONS_MAX = 16_384", replace: "SESSIONS_MAX = 3" };
 
@@ -184,6 +186,18 @@ const acceptor: readonly Mutant[] = [
       },
     ],
   },
+  {
+    name: "advance creates a Head",
+    rule: "§3 advance: attribute_exists(pk)",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: 'if (item?.kind !== "head") return refusedBy(item);',
+        replace: 'item ??= FIRST_HEAD;\n  if (item.kind !== "head") return refusedBy(item);',
+      },
+    ],
+    flags: ["--stress", "tableRecreated"],
+  },
 ];
 
 const leader: readonly Mutant[] = [
@@ -319,9 +333,23 @@ const leader: readonly Mutant[] = [
       {
         file: FENCE,
         find: "every((by) => this.#quorums.hasReadQuorum(by))",
-        replace: "every((by) => by.size > 0 && (by.size + 1 >= this.#quorums.acceptors.length / 2))",
+        replace:
+          "every((by) => this.#quorums.acceptors.some((more) => by.size > 0 && this.#quorums.hasReadQuorum(new Set([...by, more]))))",
       },
     ],
+    flags: ["--stress", "verbsSplit,requestDelayed,replyDelayed,lead"],
+  },
+  {
+    name: "Heads of fewer than a read quorum",
+    rule: "§4.2 Heads of a read quorum",
+    edits: [
+      {
+        file: FENCE,
+        find: "return this.#quorums.hasReadQuorum(new Set([...this.heads.keys(), ...this.#quorums.witnesses]));",
+        replace: "return this.heads.size > 0;",
+      },
+    ],
+    flags: ["--stress", "verbsSplit,requestDelayed,replyDelayed,lead", "--lanes", "2", "--chunk", "1"],
   },
   {
     name: "ballot reused",
@@ -688,6 +716,41 @@ const driver: readonly Mutant[] = [
     name: "unknown is not asked again",
     rule: "§1 resend the identical request; invariant 13",
     edits: [{ file: REQUESTS, find: 'this.#emit({ effect: "retry", request: id });', replace: "" }],
+  },
+  {
+    name: "the pump ignores rule U",
+    rule: "§4.6 rule U, asserted a second time by the leader",
+    edits: [
+      {
+        file: PUMP,
+        find: "this.#leader?.admits === true",
+        replace: "this.#leader?.serving === true",
+      },
+    ],
+  },
+  {
+    name: "founded on witnesses and too few full acceptors",
+    rule: "§10 rule U counts full acceptors only; invariant 13",
+    edits: [
+      {
+        file: FOUNDING,
+        find: "return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));",
+        replace: "return canServe || full.length < 0;",
+      },
+    ],
+    flags: ["--quorums", "witness3and2", "--stress", "tableUnreachable,tableOneWay,tableSlow"],
+  },
+  {
+    name: "founded before all cells are there",
+    rule: "§7.1 create lanes 0…K on all acceptors, before the configuration is active",
+    edits: [
+      {
+        file: FOUNDING,
+        find: "if (missing === 0 && !this.#lost.has(acceptor))",
+        replace: "if (!this.#lost.has(acceptor))",
+      },
+    ],
+    flags: ["--stress", "verbsSplit,requestDelayed,tableUnreachable,tableOneWay"],
   },
   {
     name: "founding is run again",
