@@ -1,11 +1,12 @@
 /**
- * A folder's deployment: the recorded one, or a new one with its tables. The record is written last, so that
- * a crash half-way leaves nothing recorded; table files that no record names are deleted at the next start,
- * and names are never reused (PROTOCOL §11).
+ * A folder's deployment: the recorded one, or a new one with its tables. What is to be made is listed before it
+ * is made, and recorded once it is complete: a crash half-way leaves a list of tables to delete, and nothing else
+ * is ever deleted. Names are never reused (PROTOCOL §11).
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { basename, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { Invalid } from "../../shared/errors.ts";
 import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
@@ -15,6 +16,7 @@ import {
   type Deployment,
   deploymentFile,
   findDeployment,
+  unfinishedFile,
   writeDeployment,
 } from "../../shared/runtime/deployment.ts";
 import { fileTrouble } from "../../shared/runtime/file-trouble.ts";
@@ -28,44 +30,46 @@ import { createSqliteTable } from "../../shared/storage/sqlite.ts";
 /** 2f + 1 with f = 1: the talk's three servers. */
 const TABLES = 3;
 
-/** Only files with such a name are ever deleted: `r` is a table of the registry, `a` of all other machines. */
-const TABLE_FILE = /^([ra]\d+-[0-9a-f]{32}\.sqlite)(-wal|-shm|-journal)?$/;
-
 /** @throws a TheseusError in a sentence for a person. The caller holds the folder's lock. */
 export async function openDeployment(dir: string): Promise<Deployment> {
-  const file = deploymentFile(dir);
-  const recorded = await findDeployment(file);
+  const recorded = await findDeployment(deploymentFile(dir));
   const tables = resolve(dir, "tables");
   try {
-    await mkdir(tables, { recursive: true });
-    await deleteUnrecorded(tables, recorded);
-    return recorded ?? (await bootstrap(file, tables));
+    if (recorded === undefined) {
+      await deleteUnfinished(dir);
+      await assertEmpty(dir, tables);
+    }
+    const deployment = recorded ?? (await bootstrap(dir, tables));
+    await rm(unfinishedFile(dir), { force: true });
+    return deployment;
   } catch (error) {
     throw fileTrouble(error, `the tables in ${tables} cannot be made`);
   }
 }
 
-async function bootstrap(file: string, tables: string): Promise<Deployment> {
-  const registryAcceptors = createTables(tables, "r");
-  const acceptors = createTables(tables, "a");
+async function bootstrap(dir: string, tables: string): Promise<Deployment> {
+  const registryAcceptors = newTables(tables, "r");
+  const acceptors = newTables(tables, "a");
   const configuration: Configuration = {
     number: 1 as ConfigurationNumber,
     previous: 0,
     quorums: majority(registryAcceptors.map(({ id }) => id)),
   };
-  await foundRegistry(configuration, registryAcceptors);
   const registry = { machine: REGISTRY, configuration, acceptors: registryAcceptors };
   const deployment = { registry, acceptors };
-  await writeDeployment(file, deployment);
+  await writeDeployment(unfinishedFile(dir), deployment);
+  await mkdir(tables, { recursive: true });
+  for (const { location, incarnation } of [...registryAcceptors, ...acceptors])
+    createSqliteTable(location, incarnation);
+  await foundRegistry(configuration, registryAcceptors);
+  await writeDeployment(deploymentFile(dir), deployment);
   return deployment;
 }
 
-function createTables(folder: string, kind: "r" | "a"): readonly AcceptorServer[] {
+function newTables(folder: string, kind: "r" | "a"): readonly AcceptorServer[] {
   return Array.from({ length: TABLES }, (_, index) => {
     const id = `${kind}${index + 1}-${random128()}` as AcceptorId;
-    const [location, incarnation] = [join(folder, `${id}.sqlite`), random128()];
-    createSqliteTable(location, incarnation);
-    return { id, kind: "sqlite", location, incarnation };
+    return { id, kind: "sqlite", location: join(folder, `${id}.sqlite`), incarnation: random128() };
   });
 }
 
@@ -83,13 +87,24 @@ async function foundRegistry(
   }
 }
 
-async function deleteUnrecorded(folder: string, recorded: Deployment | undefined): Promise<void> {
-  const servers = recorded === undefined ? [] : [...recorded.registry.acceptors, ...recorded.acceptors];
-  const kept = new Set(servers.map(({ location }) => basename(location)));
-  for (const name of await readdir(folder)) {
-    const table = TABLE_FILE.exec(name)?.[1];
-    if (table !== undefined && !kept.has(table)) await rm(join(folder, name));
-  }
+async function deleteUnfinished(dir: string): Promise<void> {
+  const unfinished = await findDeployment(unfinishedFile(dir));
+  if (unfinished === undefined) return;
+  for (const { location } of [...unfinished.registry.acceptors, ...unfinished.acceptors])
+    for (const file of [location, `${location}-wal`, `${location}-shm`]) await rm(file, { force: true });
+}
+
+/** Tables without a record may hold everything that somebody has: no new deployment is made beside them. */
+async function assertEmpty(dir: string, tables: string): Promise<void> {
+  const names = await readdir(tables).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  if (names.length === 0) return;
+  throw new Invalid(
+    "invalid_request",
+    `${tables} is not empty, and ${deploymentFile(dir)} is not there: put that file back, or use another --dir`,
+  );
 }
 
 function random128(): string {

@@ -27,6 +27,11 @@ export function deploymentFile(dir: string): string {
   return join(dir, "theseus.json");
 }
 
+/** What is being made, written before it: a crash half-way leaves a list of what to delete. */
+export function unfinishedFile(dir: string): string {
+  return join(dir, "theseus.unfinished.json");
+}
+
 /** @throws Invalid, Forbidden or VersionSkew in a sentence for a person. */
 export async function readDeployment(file: string): Promise<Deployment> {
   const deployment = await findDeployment(file);
