@@ -58,7 +58,7 @@ function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
     pid,
     state: "live",
   }));
-  const silent = fleet.peers.silent.map((address) => ({ id: address, address, state: "suspected" }));
+  const silent = fleet.peers.silent.map((peer) => ({ ...peer, state: "suspected" }));
   return [...live, ...silent].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 

@@ -75,11 +75,11 @@ export class Peers extends EventEmitter<PeersEvents> {
     return [...this.#watchers.values()].flatMap(({ peer }) => (peer === undefined ? [] : [peer]));
   }
 
-  /** Addresses where nobody answers now. */
-  get silent(): readonly string[] {
+  /** Where nobody answers now, and who answered there last; an address that never answered is its own id. */
+  get silent(): readonly Pick<Identity, "id" | "address">[] {
     return [...this.#watchers.values()]
       .filter(({ peer }) => peer === undefined)
-      .map(({ address }) => address);
+      .map(({ address, lastPeer }) => ({ id: lastPeer?.id ?? address, address }));
   }
 
   /** The live peer that leads the machine in the highest ballot. */

@@ -28,6 +28,7 @@ export class Watcher {
   readonly #timer: NodeJS.Timeout;
   #socket: WebSocket | undefined;
   #peer: Identity | undefined;
+  #lastPeer: Identity | undefined;
   #heardAt = performance.now();
   #lookedAt = performance.now();
   #attempts = 0;
@@ -45,6 +46,11 @@ export class Watcher {
   /** Who answers there; undefined while nobody does. */
   get peer(): Identity | undefined {
     return this.#peer;
+  }
+
+  /** Who answered there last. */
+  get lastPeer(): Identity | undefined {
+    return this.#lastPeer;
   }
 
   follow(machine: MachineId, from: Slot): void {
@@ -85,6 +91,7 @@ export class Watcher {
       if (message.format !== PEER_FORMAT) return socket.terminate();
       this.#attempts = 0;
       this.#peer = message.self;
+      this.#lastPeer = message.self;
       this.#events.live(message.self);
     } else if (this.#peer !== undefined) this.#events.heard(this.#peer, message);
   }
