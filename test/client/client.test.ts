@@ -111,6 +111,7 @@ describe("exactly once", () => {
     "foreign503AfterExecuting",
     "hangAfterExecuting",
     "hang",
+    "lastElementUnknown",
   ])("%s: the command is executed once and answered", async (name) => {
     const machine = main();
     await machine.send(add(1));

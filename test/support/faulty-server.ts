@@ -1,8 +1,10 @@
 /** The HTTP interface over a backend in memory, with faults put in its way: one for each request, in order. */
 
+import { OutcomeUnknown } from "../../shared/errors.ts";
 import type { Backend } from "../../shared/runtime/backend.ts";
 import { httpInterface } from "../../shared/runtime/http.ts";
 import { type Served, type ServerBindings, serve } from "../../shared/runtime/serve.ts";
+import { problemOf } from "../../shared/wire.ts";
 
 type Next = () => Promise<Response>;
 export type Fault = (next: Next, bindings: ServerBindings) => Promise<Response>;
@@ -31,6 +33,12 @@ export const faults = {
   foreign503AfterExecuting: async (next) => {
     await next();
     return new Response("upstream trouble", { status: 503 });
+  },
+  /** Leadership ended between the elements of an array: the last one was executed, and nobody here knows. */
+  lastElementUnknown: async (next) => {
+    const answers = (await (await next()).json()) as unknown[];
+    const unknown = problemOf(new OutcomeUnknown("outcome_unknown", "the leader was deposed"));
+    return Response.json([...answers.slice(0, -1), unknown]);
   },
   /** The first piece of the answer, and then nothing more. */
   breakOff: async (next, bindings) => {
