@@ -160,6 +160,34 @@ describe("an acceptor that is lost", () => {
   });
 });
 
+it("a full acceptor that rule U needs is not made up for by a witness", () => {
+  const quorums = { ...bench.configuration.quorums, witnesses: acceptors("S3") };
+  bench = new Bench({ geometry: GEOMETRY, isFounded: false, quorums });
+  const founder = new Founder();
+  founder.step({ input: "hurry" });
+  founder.answer("S1", "executed");
+  founder.answer("S3", "executed");
+  expect(founder.told).toEqual([]);
+  founder.answer("S2", "gone");
+  expect(founder.told).toEqual([{ effect: "cannotFound", lost: ["S2"] }]);
+});
+
+it("quorums of one kind are not enough", () => {
+  const quorums: QuorumSpec = {
+    acceptors: acceptors("S1", "S2", "S3", "S4"),
+    witnesses: [],
+    read: { sets: [acceptors("S1", "S2"), acceptors("S3", "S4")] },
+    write: { sets: [acceptors("S1", "S3")] },
+  };
+  bench = new Bench({ geometry: GEOMETRY, isFounded: false, quorums });
+  const founder = new Founder();
+  founder.step({ input: "hurry" });
+  for (const of of ["S1", "S2", "S4"]) founder.answer(of, "executed");
+  expect(founder.told).toEqual([]);
+  founder.answer("S3", "executed");
+  expect(founder.told).toEqual([{ effect: "founded", on: ["S1", "S2", "S4", "S3"] }]);
+});
+
 describe("an acceptor that does not answer", () => {
   it("is waited for, until it is time to hurry", () => {
     const founder = new Founder();

@@ -271,9 +271,9 @@ describe("recovering the tail (§4 steps 3–5)", () => {
 
 describe("H > S + K: the Heads were read before the promises (§4 step 3)", () => {
   /** S3 has read old Heads; then others archived on and voted further; then its promises come in. */
-  function raced(): Server {
+  function raced(hasFollowed = false): Server {
     const s1 = bench.leader("S1", 1);
-    const s3 = bench.server("S3", 2);
+    const s3 = bench.server("S3", 2, hasFollowed ? s1 : undefined);
     const [early] = s3.requests.splice(0, 1);
     const [second] = s3.requests.splice(0, 1);
     if (early === undefined || second === undefined) throw new Error("nothing was asked");
@@ -302,6 +302,15 @@ describe("H > S + K: the Heads were read before the promises (§4 step 3)", () =
     expect(s3.executed).toEqual(namesOf(1, 9).map((name, index) => `${index + 1}: ${name}`));
     expect(s3.leader.serving).toBe(true);
     expectAgreement(bench);
+  });
+
+  it("they are not if the own replica has followed: S is what is applied here", () => {
+    const s3 = raced(true);
+    expect([s3.requests.filter(saying("read", "head")).map(({ of }) => of), s3.leader.serving]).toEqual([
+      ["S3"],
+      true,
+    ]);
+    expect([s3.leader.next, s3.executed]).toEqual([10, []]);
   });
 
   it("is an alarm if it is so even then (invariant 7)", () => {

@@ -79,8 +79,8 @@ const RATES_MAX: Rates = {
   clientTwoProcesses: 0.3,
   followerGap: 0.1,
   announced: 0.6,
-  crash: 0.1,
-  crashMidStep: 0.1,
+  crash: 0.04,
+  crashMidStep: 0.05,
   pause: 0.25,
   lead: 0.12,
   resign: 0.05,
@@ -88,9 +88,9 @@ const RATES_MAX: Rates = {
   clockJump: 0.05,
   tableLost: 0.03,
   tableRecreated: 0.03,
-  tableSlow: 0.1,
-  tableUnreachable: 0.08,
-  tableOneWay: 0.08,
+  tableSlow: 0.05,
+  tableUnreachable: 0.04,
+  tableOneWay: 0.04,
 };
 /** How often a run leaves a kind of fault out altogether. */
 const LEFT_OUT = 0.25;
