@@ -2,11 +2,18 @@
  * Fencing a configuration (PROTOCOL §4 step 2): promises for every lane, and the Heads, each from a read
  * quorum; the quorums may differ by lane. After it nothing new below the ballot is chosen, in any slot.
  */
-import { type Cell, HEAD, type Head, type Item, type Outcome, type Verb } from "./acceptor.ts";
+import { type Cell, HEAD, type Head, type Item, type Outcome, type Value, type Verb } from "./acceptor.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
 import type { AcceptorId, QuorumSystem } from "./quorum.ts";
 import { allLanes, type Geometry, type Lane, laneOf, type Slot } from "./slot.ts";
+
+/** A vote, and the acceptor whose cell shows it. */
+export interface Vote {
+  readonly of: AcceptorId;
+  readonly ballot: Ballot;
+  readonly value: Value;
+}
 
 export class Fence {
   /** The highest ballot that beat this one, if any did. */
@@ -17,13 +24,22 @@ export class Fence {
   readonly #ballot: Ballot;
   readonly #geometry: Geometry;
   readonly #promised = new Map<Lane, Set<AcceptorId>>();
-  readonly #cells = new Map<Lane, Cell[]>();
+  readonly #cells = new Map<Lane, { readonly of: AcceptorId; readonly cell: Cell }[]>();
   /** Acceptors without a cell that they should have: they forgot, or they are gone. */
-  readonly #lost = new Set<AcceptorId>();
-  /** Full acceptors whose Head is gone, or does not count. */
-  readonly #headless = new Set<AcceptorId>();
+  readonly #lost: Set<AcceptorId>;
+  /** Full acceptors whose Head is gone. */
+  readonly #headless: Set<AcceptorId>;
 
-  constructor(configuration: Configuration, quorums: QuorumSystem, geometry: Geometry, ballot: Ballot) {
+  /** `lost`: acceptors that will not be asked. */
+  constructor(
+    configuration: Configuration,
+    quorums: QuorumSystem,
+    geometry: Geometry,
+    ballot: Ballot,
+    lost: ReadonlySet<AcceptorId>,
+  ) {
+    this.#lost = new Set(lost);
+    this.#headless = new Set(lost);
     this.#configuration = configuration;
     this.#quorums = quorums;
     this.#geometry = geometry;
@@ -43,22 +59,14 @@ export class Fence {
     return this.#quorums.witnesses.has(of) ? promises : [...promises, { verb: "read", key: HEAD }];
   }
 
-  /** A Head of a distrusted acceptor is not counted. */
-  record(
-    of: AcceptorId,
-    verb: Verb,
-    outcome: Exclude<Outcome, { outcome: "unknown" }>,
-    distrusted: ReadonlySet<AcceptorId>,
-  ): void {
+  record(of: AcceptorId, verb: Verb, outcome: Exclude<Outcome, { outcome: "unknown" }>): void {
     if (outcome.outcome === "refused") {
       if (verb.key.kind === "head") this.#headless.add(of);
       this.#recordRefusal(of, outcome.by);
-    } else if (outcome.item?.kind === "head") {
-      if (distrusted.has(of)) this.#headless.add(of);
-      else this.heads.set(of, outcome.item);
-    } else if (outcome.item?.kind === "cell" && verb.key.kind === "cell") {
+    } else if (outcome.item?.kind === "head") this.heads.set(of, outcome.item);
+    else if (outcome.item?.kind === "cell" && verb.key.kind === "cell") {
       this.#promised.get(verb.key.lane)?.add(of);
-      this.#cells.get(verb.key.lane)?.push(outcome.item);
+      this.#cells.get(verb.key.lane)?.push({ of, cell: outcome.item });
     }
   }
 
@@ -66,7 +74,7 @@ export class Fence {
     return this.#lanesArePromised && this.#headsAreRead;
   }
 
-  /** A read quorum can no longer be had, of promises or of Heads: too many acceptors are lost or distrusted. */
+  /** A read quorum can no longer be had, of promises or of Heads: too many acceptors are lost. */
   get hopeless(): boolean {
     return !this.#quorums.canReadWithout(this.#lost) || !this.#quorums.canReadWithout(this.#headless);
   }
@@ -75,16 +83,16 @@ export class Fence {
   get highestVoted(): Slot {
     let highest = 0;
     for (const cells of this.#cells.values())
-      for (const cell of cells) highest = Math.max(highest, cell.slot);
+      for (const { cell } of cells) highest = Math.max(highest, cell.slot);
     return highest as Slot;
   }
 
-  /** The value to vote in a slot: that of the largest ballot among its votes; undefined: all are safe. */
-  valueFor(slot: Slot): Cell["vote"] {
-    let largest: Cell["vote"];
-    for (const cell of this.#cells.get(laneOf(this.#geometry, slot)) ?? [])
+  /** The vote whose value must be voted in a slot: that of the largest ballot; undefined: all values are safe. */
+  voteFor(slot: Slot): Vote | undefined {
+    let largest: Vote | undefined;
+    for (const { of, cell } of this.#cells.get(laneOf(this.#geometry, slot)) ?? [])
       if (cell.slot === slot && cell.vote !== undefined && (!largest || cell.vote.ballot > largest.ballot))
-        largest = cell.vote;
+        largest = { of, ...cell.vote };
     return largest;
   }
 

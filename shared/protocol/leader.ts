@@ -62,7 +62,7 @@ export interface LeaderOptions {
   readonly digest: Digest;
   /** The recent log of the replica that executes: its last slot is the one applied, and the leader appends. */
   readonly log: RecentLog;
-  /** Acceptors whose chunks were found damaged: their Heads claim more than they can show. */
+  /** Acceptors that were found damaged: they are lost, whatever they answer. */
   readonly distrusted: ReadonlySet<AcceptorId>;
 }
 
@@ -81,7 +81,7 @@ export class Leader {
   readonly #archive: Archive;
   readonly #reads: Reads;
   readonly #learner: Learner;
-  readonly #lost = new Set<AcceptorId>();
+  readonly #lost: Set<AcceptorId>;
   /** Slots voted and not executed yet. */
   readonly #proposals = new Map<Slot, Proposal>();
   #effects: Effect[] = [];
@@ -96,7 +96,14 @@ export class Leader {
     this.ballot = options.ballot;
     this.#quorums = new QuorumSystem(options.configuration.quorums);
     this.#requests = new Requests((effect) => this.#effects.push(effect));
-    this.#fence = new Fence(options.configuration, this.#quorums, options.geometry, options.ballot);
+    this.#lost = new Set(options.distrusted);
+    this.#fence = new Fence(
+      options.configuration,
+      this.#quorums,
+      options.geometry,
+      options.ballot,
+      options.distrusted,
+    );
     const shared = {
       requests: this.#requests,
       quorums: this.#quorums,
@@ -184,7 +191,9 @@ export class Leader {
   /** Step 2. */
   #lead(): void {
     this.#phase = "fencing";
-    for (const acceptor of this.#quorums.acceptors)
+    if (!this.#quorums.canWriteWithout(this.#lost))
+      return this.#stop({ why: "noQuorum", lost: [...this.#lost] });
+    for (const acceptor of this.#quorums.acceptors.filter((each) => !this.#lost.has(each)))
       this.#requests.ask(
         acceptor,
         this.#fence.verbs(acceptor),
@@ -202,16 +211,13 @@ export class Leader {
     if (outcome.outcome === "refused" && outcome.by === undefined) this.#lose(of);
     this.#noteHead(of, outcome);
     if (this.#phase !== phase) return;
-    this.#fence.record(of, verb, outcome, this.#options.distrusted);
+    this.#fence.record(of, verb, outcome);
     if (this.#fence.beatenBy !== undefined) this.#stop({ why: "fenced", by: this.#fence.beatenBy });
-    else if (this.#fence.hopeless)
-      this.#stop({ why: "noQuorum", lost: [...this.#lost.union(this.#options.distrusted)] });
+    else if (this.#fence.hopeless) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
     else if (this.#fence.complete) this.#recover();
   }
 
-  /** A distrusted Head counts neither here nor under rule U: what it claims would be lost with the others. */
   #noteHead(of: AcceptorId, outcome: Outcome): void {
-    if (this.#options.distrusted.has(of)) return;
     if (outcome.outcome === "applied" && outcome.item?.kind === "head")
       this.#archive.noteHead(of, outcome.item);
   }
@@ -251,7 +257,7 @@ export class Leader {
     this.#headsWereReadAgain = true;
     this.#phase = "rereading";
     this.#fence.heads.clear();
-    for (const acceptor of this.#quorums.full)
+    for (const acceptor of this.#quorums.full.filter((each) => !this.#lost.has(each)))
       this.#requests.ask(
         acceptor,
         [{ verb: "read", key: HEAD }],
@@ -264,8 +270,16 @@ export class Leader {
   #voteTail(): void {
     this.#phase = "recovering";
     const noOp = this.#valueOf(encodeBatch(this.ballot, 0, []));
-    for (let slot = (this.applied + 1) as Slot; slot <= this.#tailEnd; slot++)
-      this.#vote(slot, this.#fence.valueFor(slot)?.value ?? noOp);
+    for (let slot = (this.applied + 1) as Slot; slot <= this.#tailEnd; slot++) {
+      const vote = this.#fence.voteFor(slot);
+      if (vote !== undefined && this.#options.digest(vote.value.text) !== vote.value.digest)
+        return this.#stop({
+          why: "damaged",
+          acceptor: vote.of,
+          detail: `the vote for slot ${slot} is damaged`,
+        });
+      this.#vote(slot, vote?.value ?? noOp);
+    }
     this.#next = (this.#tailEnd + 1) as Slot;
     this.#serveOnceRecovered();
   }

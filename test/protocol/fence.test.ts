@@ -17,9 +17,9 @@ beforeEach(() => {
   fence = fenceOf(majority([S1, S2, S3]));
 });
 
-function fenceOf(quorums: QuorumSpec): Fence {
+function fenceOf(quorums: QuorumSpec, lost: ReadonlySet<AcceptorId> = NOBODY): Fence {
   const configuration = { number: CONFIGURATION, previous: 0, quorums };
-  return new Fence(configuration, new QuorumSystem(quorums), GEOMETRY, ballot(5));
+  return new Fence(configuration, new QuorumSystem(quorums), GEOMETRY, ballot(5), lost);
 }
 
 type Answer = Exclude<Outcome, { outcome: "unknown" }>;
@@ -28,7 +28,6 @@ const record = (of: AcceptorId, lane: Lane, outcome: Answer) =>
     of,
     { verb: "promise", key: { kind: "cell", configuration: CONFIGURATION, lane }, ballot: ballot(5) },
     outcome,
-    NOBODY,
   );
 const cellOf = (slot = 0, vote?: { ballot: Ballot; text: string }): Cell => ({
   kind: "cell",
@@ -44,8 +43,8 @@ const headOf = (covered: number): Head => ({
   snapshotSlot: 0 as Slot,
   snapshot: "-",
 });
-const readHead = (of: AcceptorId, covered = 0, distrusted = NOBODY) =>
-  fence.record(of, { verb: "read", key: HEAD }, { outcome: "applied", item: headOf(covered) }, distrusted);
+const readHead = (of: AcceptorId, covered = 0) =>
+  fence.record(of, { verb: "read", key: HEAD }, { outcome: "applied", item: headOf(covered) });
 
 describe("what is asked", () => {
   it("of an acceptor: a promise in every lane, the fence lane too, and its Head", () => {
@@ -104,10 +103,9 @@ describe("a fence is complete", () => {
     expect(fence.complete).toBe(false);
   });
 
-  it("not without the Heads of a read quorum, and one that is distrusted does not count", () => {
+  it("not without the Heads of a read quorum", () => {
     for (const of of [S1, S2, S3]) for (const lane of LANES) promised(of, lane);
     readHead(S1);
-    readHead(S2, 8, new Set([S2]));
     expect([fence.complete, [...fence.heads.keys()]]).toEqual([false, [S1]]);
     readHead(S3);
     expect(fence.complete).toBe(true);
@@ -145,21 +143,19 @@ describe("a refusal", () => {
     expect(fence.beatenBy).toBe(later);
   });
 
-  it("of Heads by too many is hopeless too, and so is distrusting them; a witness has none to lose", () => {
-    const readNone = (of: AcceptorId, outcome: Answer, distrusted = NOBODY) =>
-      fence.record(of, { verb: "read", key: HEAD }, outcome, distrusted);
+  it("of Heads by too many is hopeless too; so is having lost them before; a witness has none to lose", () => {
+    const readNone = (of: AcceptorId) =>
+      fence.record(of, { verb: "read", key: HEAD }, { outcome: "refused" });
     fence = fenceOf({ ...majority([S1, S2, S3]), witnesses: [S3] });
     for (const of of [S1, S2]) for (const lane of LANES) promised(of, lane);
     record(S3, 1 as Lane, { outcome: "refused", gone: true });
-    readHead(S2, 8, new Set([S2]));
     // S1 and S2 have promised, and S1 and the witness answer for the Heads.
     expect([fence.hopeless, fence.complete]).toEqual([false, false]);
     readHead(S1);
     expect([fence.hopeless, fence.complete]).toEqual([false, true]);
-    fence = fenceOf(majority([S1, S2, S3]));
-    readNone(S1, { outcome: "refused" });
+    fence = fenceOf(majority([S1, S2, S3]), new Set([S2]));
     expect(fence.hopeless).toBe(false);
-    readHead(S2, 8, new Set([S2]));
+    readNone(S1);
     expect(fence.hopeless).toBe(true);
   });
 
@@ -181,7 +177,7 @@ describe("what the promises show", () => {
   it("nothing, when nothing was voted: all values are safe", () => {
     for (const of of [S1, S2]) for (const lane of LANES) promised(of, lane);
     expect(fence.highestVoted).toBe(0);
-    expect(fence.valueFor(1 as Slot)).toBeUndefined();
+    expect(fence.voteFor(1 as Slot)).toBeUndefined();
   });
 
   it("the highest slot of all, whichever lane and acceptor has it", () => {
@@ -195,13 +191,13 @@ describe("what the promises show", () => {
     promised(S1, 1 as Lane, cellOf(6, { ballot: ballot(2), text: "old" }));
     promised(S2, 1 as Lane, cellOf(6, { ballot: ballot(3, "S2"), text: "new" }));
     promised(S3, 1 as Lane, cellOf(6, { ballot: ballot(3, "S1"), text: "older process" }));
-    expect(fence.valueFor(6 as Slot)).toEqual({ ballot: ballot(3, "S2"), value: hashed("new") });
+    expect(fence.voteFor(6 as Slot)).toEqual({ of: S2, ballot: ballot(3, "S2"), value: hashed("new") });
   });
 
   it("and for another slot of the same lane nothing of it", () => {
     promised(S1, 1 as Lane, cellOf(6, { ballot: ballot(4), text: "other slot" }));
     promised(S2, 1 as Lane, cellOf(4, { ballot: ballot(2), text: "this slot" }));
-    expect(fence.valueFor(4 as Slot)?.value).toEqual(hashed("this slot"));
-    expect(fence.valueFor(8 as Slot)).toBeUndefined();
+    expect(fence.voteFor(4 as Slot)?.value).toEqual(hashed("this slot"));
+    expect(fence.voteFor(8 as Slot)).toBeUndefined();
   });
 });

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { type Cell, HEAD, type Head, type Verb } from "../../shared/protocol/acceptor.ts";
+import { type Cell, type CellKey, HEAD, type Head, type Verb } from "../../shared/protocol/acceptor.ts";
 import { ballotOf, type ConfigurationNumber } from "../../shared/protocol/ballot.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { Lane, Slot } from "../../shared/protocol/slot.ts";
@@ -239,33 +239,58 @@ describe("recovering the tail (§4 steps 3–5)", () => {
     expectAgreement(bench);
   });
 
-  it("does not count a distrusted Head under rule U: it claims more than it can show", () => {
-    const s1 = bench.leader("S1", 1);
-    fill(s1, 4);
-    bench.table("S1").execute({ verb: "drop", key: chunkKey(1) } as Verb);
-    const s2 = bench.server("S2", 2);
-    s2.distrusted.add("S1" as AcceptorId);
-    s2.exchange();
-    expect(s2.leader.next).toBe(5);
+  /** A server that has found these damaged. */
+  function distrusting(name: string, round: number, ...acceptors: readonly string[]): Server {
+    const first = bench.server(name, round);
+    for (const acceptor of acceptors) first.distrusted.add(acceptor as AcceptorId);
+    return bench.server(name, round + 1, first);
+  }
+
+  it("asks a distrusted acceptor nothing, and counts it neither for quorums nor under rule U", () => {
+    fill(bench.leader("S1", 1), 4);
+    const s2 = distrusting("S2", 2, "S1");
+    expect(s2.requests.map(({ of }) => of)).toEqual(["S2", "S3"]);
+    s2.exchange(saying("promise"), to("S2", "S3"));
+    s2.exchange(to("S2", "S3"));
     let proposed = 0;
     for (; s2.leader.admits && proposed < 100; proposed++) {
       s2.propose("Y");
-      s2.exchange(to("S1", "S2"));
-      s2.lose(to("S3"));
+      s2.exchange(saying("vote"));
     }
+    // Nothing is archived meanwhile, and S1's Head, whatever it says, admits no further slot.
     expect(proposed).toBe(K);
-    s2.resend();
+    expect(s2.requests.every(({ of }) => of !== "S1")).toBe(true);
     s2.exchange();
     expect(s2.leader.admits).toBe(true);
   });
 
-  it("gives up when the Heads of too many are distrusted or lost, instead of waiting for ever", () => {
-    const s3 = bench.server("S3", 1);
-    s3.distrusted.add("S1" as AcceptorId);
-    s3.exchange(to("S1"));
+  it("gives up when too many are distrusted or lost, instead of waiting for ever", () => {
+    expect(distrusting("S3", 1, "S1", "S2").abdication).toEqual({ why: "noQuorum", lost: ["S1", "S2"] });
+    const s3 = distrusting("S3", 3, "S1");
     bench.table("S2").isLost = true;
     s3.exchange(to("S2"));
-    expect(s3.abdication).toEqual({ why: "noQuorum", lost: ["S2", "S1"] });
+    expect(s3.abdication).toEqual({ why: "noQuorum", lost: ["S1", "S2"] });
+  });
+
+  it("distrusts an acceptor whose vote is damaged, rather than vote what nobody proposed", () => {
+    const s1 = bench.leader("S1", 1);
+    s1.propose("X");
+    s1.exchange(saying("vote"), to("S1", "S2"));
+    const key = { kind: "cell", configuration: CONFIGURATION, lane: 1 + (1 % K) } as CellKey;
+    const cell = bench.table("S1").execute({ verb: "read", key }) as { item: Cell };
+    const vote = cell.item.vote as NonNullable<Cell["vote"]>;
+    bench
+      .table("S1")
+      .set(key, { ...cell.item, vote: { ...vote, value: { ...vote.value, text: "damaged" } } });
+    const s3 = bench.server("S3", 2);
+    s3.exchange(to("S1", "S3"));
+    expect(s3.abdication).toEqual({
+      why: "damaged",
+      acceptor: "S1",
+      detail: "the vote for slot 1 is damaged",
+    });
+    s3.distrusted.add("S1" as AcceptorId);
+    expect(bench.leader("S3", 3, s3).executed).toEqual(["1: X"]);
   });
 });
 

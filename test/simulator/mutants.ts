@@ -270,15 +270,17 @@ const leader: readonly Mutant[] = [
     edits: [
       {
         file: LEADER,
-        find: "this.#vote(slot, this.#fence.valueFor(slot)?.value ?? noOp);",
-        replace: "this.#execute(slot, (this.#fence.valueFor(slot)?.value ?? noOp).text);",
+        find: "this.#vote(slot, vote?.value ?? noOp);",
+        replace: "this.#execute(slot, (vote?.value ?? noOp).text);",
       },
     ],
   },
   {
     name: "tail as no-ops",
     rule: "§4.4 the value of largest vb, else a no-op",
-    edits: [{ file: LEADER, find: "this.#fence.valueFor(slot)?.value ?? noOp", replace: "noOp" }],
+    edits: [
+      { file: LEADER, find: "this.#vote(slot, vote?.value ?? noOp)", replace: "this.#vote(slot, noOp)" },
+    ],
   },
   {
     name: "one ack",
