@@ -3,10 +3,10 @@
  * learns the leaders from the registry while that answers, and keeps the last list while it does not.
  */
 import { parseArgs } from "node:util";
-import { Forwarder } from "../shared/runtime/forward.ts";
-import { LeaderDirectory } from "../shared/runtime/leader-directory.ts";
+import { Forwarder } from "../shared/runtime/gateway/forward.ts";
+import { LeaderDirectory } from "../shared/runtime/gateway/leader-directory.ts";
+import { serve } from "../shared/runtime/http/serve.ts";
 import { runPart } from "../shared/runtime/part.ts";
-import { serve } from "../shared/runtime/serve.ts";
 
 await runPart("gateway", async (log) => {
   const text = { type: "string" } as const;

@@ -3,11 +3,11 @@ import { randomBytes } from "node:crypto";
 import { parseArgs } from "node:util";
 import type { ProcessId } from "../shared/protocol/ballot.ts";
 import { readDeployment } from "../shared/runtime/deployment.ts";
+import { serve } from "../shared/runtime/http/serve.ts";
 import { runPart } from "../shared/runtime/part.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
-import { registryInterface } from "../shared/runtime/registry-http.ts";
-import { RegistryService } from "../shared/runtime/registry-service.ts";
-import { serve } from "../shared/runtime/serve.ts";
+import { registryInterface } from "../shared/runtime/registry/registry-http.ts";
+import { RegistryService } from "../shared/runtime/registry/registry-service.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 

@@ -17,6 +17,7 @@ interface Rule {
 }
 
 const COMMON = [
+  "shared/backoff.ts",
   "shared/errors.ts",
   "shared/limits.ts",
   "shared/clock.ts",
@@ -46,6 +47,11 @@ const RULES: readonly Rule[] = [
   { files: ["shared/provision/sqs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-sqs"] },
   { files: ["shared/provision/ecs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-ecs"] },
   { files: ["shared/storage/", "shared/provision/"], may: ["shared/protocol/", ...COMMON, NODE] },
+  // The gateway carries requests as a client does.
+  {
+    files: ["shared/runtime/gateway/"],
+    may: ["shared/protocol/", ...COMMON, "shared/client/", "shared/runtime/", NODE, "hono"],
+  },
   {
     files: ["shared/runtime/"],
     may: [

@@ -6,8 +6,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
+import { backoffMs } from "../../shared/backoff.ts";
 import { Unavailable } from "../../shared/errors.ts";
-import { backoffMs } from "../../shared/runtime/backoff.ts";
 
 /** A part drains for less than that; whoever takes longer is stuck. */
 const STOP_MS_MAX = 10_000;

@@ -1,6 +1,6 @@
 /** Starting a deployment's processes in the order in which they need each other. */
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
-import { type RegistryClient, registryClient } from "../../shared/runtime/registry-client.ts";
+import { type RegistryClient, registryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { freePorts, isPortFree } from "./free-port.ts";
 import type { Parts } from "./parts.ts";
 

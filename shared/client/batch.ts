@@ -3,8 +3,9 @@
  * while requests are in flight, goes out as one POST of an array. Nobody waits for company: when nothing is
  * in flight, a request leaves at once.
  */
+
+import { backoffMs } from "../backoff.ts";
 import { type ErrorCode, OutcomeUnknown, Unavailable } from "../errors.ts";
-import { backoffMs } from "../runtime/backoff.ts";
 import { ELEMENTS_MAX, errorOf, isProblem } from "../wire.ts";
 import { jsonOf } from "./answers.ts";
 import { Expectation } from "./expectation.ts";

@@ -1,8 +1,8 @@
 /** Reading answers without a fixed end: lines, server-sent events, and going on where a stream broke off. */
 import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { backoffMs } from "../backoff.ts";
 import { OutcomeUnknown, TheseusError } from "../errors.ts";
-import { backoffMs } from "../runtime/backoff.ts";
 import { errorOf, isProblem } from "../wire.ts";
 import { failureOf } from "./answers.ts";
 import type { Answer } from "./exchange.ts";

@@ -4,8 +4,8 @@
  * only where repeating the very same request is harmless.
  */
 import { setTimeout as sleep } from "node:timers/promises";
+import { backoffMs } from "../backoff.ts";
 import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
-import { backoffMs } from "../runtime/backoff.ts";
 import { Addresses, type Origins } from "./addresses.ts";
 import { problemIn } from "./answers.ts";
 import { type Answer, Exchange, ExchangeFailed, type Outgoing, type Patience } from "./exchange.ts";

@@ -1,9 +1,10 @@
 /** The driver of `Founding`: makes a configuration's cells and Heads, before anybody activates it. */
+
+import { backoffMs } from "../backoff.ts";
 import { Unavailable } from "../errors.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import { Founding, type FoundingEffect, type FoundingInput } from "../protocol/founding.ts";
 import type { Geometry } from "../protocol/slot.ts";
-import { backoffMs } from "./backoff.ts";
 import type { Ports } from "./ports.ts";
 
 /** A table that has not answered by then is left behind, if the others are quorums of both kinds. */

@@ -3,6 +3,8 @@
  * place where they meet the world (through `Ports`). It holds the machine's replica whether or not this
  * process leads it, so a standby that follows takes over without reading anything.
  */
+
+import { backoffMs } from "../backoff.ts";
 import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
 import {
   type Ballot,
@@ -22,7 +24,6 @@ import type { RequestId } from "../protocol/requests.ts";
 import type { Reply } from "../protocol/session.ts";
 import type { Geometry, Slot } from "../protocol/slot.ts";
 import { type Command, encodeCommand } from "../protocol/value.ts";
-import { backoffMs } from "./backoff.ts";
 import type { Ports } from "./ports.ts";
 import { type Pending, Pump } from "./pump.ts";
 
@@ -266,7 +267,9 @@ export class Host {
   #ask(leader: Leader, effect: Extract<Effect, { effect: "ask" }>): void {
     const { request } = effect;
     this.#options.ports.ask(effect.of, this.machine, effect.verbs, (outcomes) => {
-      if (this.#leader === leader) this.#step({ input: "outcome", request, outcomes });
+      if (this.#leader !== leader) return;
+      if (outcomes.every(({ outcome }) => outcome !== "unknown")) this.#attempts.delete(request);
+      this.#step({ input: "outcome", request, outcomes });
     });
   }
 

@@ -1,10 +1,11 @@
 /**
  * A process that founds a configuration: carries out the effects of the product's `Founding`.
  */
+
+import { backoffMs } from "../../shared/backoff.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import { Founding, type FoundingEffect, type FoundingInput } from "../../shared/protocol/founding.ts";
 import type { Geometry } from "../../shared/protocol/slot.ts";
-import { backoffMs } from "../../shared/runtime/backoff.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
 import { MACHINE } from "./process.ts";
 

@@ -3,12 +3,13 @@
  * again, decides who tries to lead, hands commands to them, and sends a leader's executed commands to the
  * others. It may decide anything at any time; no decision of it may break a promise.
  */
+
+import { backoffMs } from "../../shared/backoff.ts";
 import type { TheseusError } from "../../shared/errors.ts";
 import type { Abdication } from "../../shared/protocol/leader.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import type { Command } from "../../shared/protocol/value.ts";
-import { backoffMs } from "../../shared/runtime/backoff.ts";
 import { Process, type ProcessEvents } from "./process.ts";
 import { check } from "./violation.ts";
 import type { World } from "./world.ts";

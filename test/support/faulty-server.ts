@@ -1,9 +1,9 @@
 /** The HTTP interface over a backend in memory, with faults put in its way: one for each request, in order. */
 
 import { OutcomeUnknown } from "../../shared/errors.ts";
-import type { Backend } from "../../shared/runtime/backend.ts";
-import { httpInterface } from "../../shared/runtime/http.ts";
-import { type Served, type ServerBindings, serve } from "../../shared/runtime/serve.ts";
+import type { Backend } from "../../shared/runtime/http/backend.ts";
+import { httpInterface } from "../../shared/runtime/http/http.ts";
+import { type Served, type ServerBindings, serve } from "../../shared/runtime/http/serve.ts";
 import { problemOf } from "../../shared/wire.ts";
 
 type Next = () => Promise<Response>;

@@ -9,7 +9,7 @@ import { Replica } from "../../shared/protocol/replica.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
 import { type Slot, slot } from "../../shared/protocol/slot.ts";
 import { type Command, decodeBatch, encodeBatch, encodeCommand } from "../../shared/protocol/value.ts";
-import type { Backend, Consistency } from "../../shared/runtime/backend.ts";
+import type { Backend, Consistency } from "../../shared/runtime/http/backend.ts";
 import type { DeploymentStatus, LogLine, MachineStatus } from "../../shared/wire.ts";
 
 const BALLOT = ballotOf(1 as ConfigurationNumber, 1, "a".repeat(32) as ProcessId);

@@ -4,9 +4,9 @@
  * wrong one costs a duel of ballots, and nothing else.
  */
 import { WebSocket } from "ws";
+import { backoffMs } from "../../backoff.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
-import { backoffMs } from "../backoff.ts";
 import { decodeMessage, encodeMessage, type Identity, PEER_FORMAT, type PeerMessage } from "./message.ts";
 import { BEAT_MS, PEER_PATH } from "./watched.ts";
 

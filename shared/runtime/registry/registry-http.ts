@@ -3,13 +3,13 @@
  * the registry's address finds a machine through it: any call on a machine is sent on to a leader process.
  */
 import { Hono } from "hono";
-import { Invalid, Unavailable } from "../errors.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import { lookup, type RegistryCommand } from "../protocol/registry.ts";
-import { problemOf } from "../wire.ts";
-import { problemFor, problemResponse, type Report } from "./problem.ts";
+import { Invalid, Unavailable } from "../../errors.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import { lookup, type RegistryCommand } from "../../protocol/registry.ts";
+import { problemOf } from "../../wire.ts";
+import { problemFor, problemResponse, type Report } from "../http/problem.ts";
+import { type Bindings, get, post } from "../http/routes.ts";
 import type { RegistryService } from "./registry-service.ts";
-import { type Bindings, get, post } from "./routes.ts";
 
 const COMMANDS = new Set<string>([
   "registerMachine",

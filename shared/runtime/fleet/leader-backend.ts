@@ -1,20 +1,20 @@
 /** What the HTTP interface serves on a leader process: its fleet's machines. */
-import { Invalid, TheseusError } from "../errors.ts";
-import { type MachineDefinition, machineCode, validateCommand } from "../machine.ts";
-import { parseBallot } from "../protocol/ballot.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import type { Message } from "../protocol/inbox.ts";
-import { Replica } from "../protocol/replica.ts";
-import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../protocol/slot.ts";
-import { type Command, decodeBatch } from "../protocol/value.ts";
-import type { DeploymentStatus, LogLine, MachineStatus } from "../wire.ts";
-import type { Backend, Consistency } from "./backend.ts";
+import { Invalid, TheseusError } from "../../errors.ts";
+import { type MachineDefinition, machineCode, validateCommand } from "../../machine.ts";
+import { parseBallot } from "../../protocol/ballot.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Message } from "../../protocol/inbox.ts";
+import { Replica } from "../../protocol/replica.ts";
+import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
+import { type Command, decodeBatch } from "../../protocol/value.ts";
+import type { DeploymentStatus, LogLine, MachineStatus } from "../../wire.ts";
+import type { Backend, Consistency } from "../http/backend.ts";
+import { toJson } from "../json.ts";
+import type { RegistryClient } from "../registry/registry-client.ts";
+import type { StorePool } from "../store-pool.ts";
 import { deploymentStatus } from "./deployment-status.ts";
 import type { Fleet, Member } from "./fleet.ts";
 import { history } from "./history.ts";
-import { toJson } from "./json.ts";
-import type { RegistryClient } from "./registry-client.ts";
-import type { StorePool } from "./store-pool.ts";
 
 export class LeaderBackend implements Backend {
   readonly #fleet: Fleet;

@@ -3,10 +3,10 @@
  * backend and encodes. What can be refused by its form is refused before a slot is taken.
  */
 import { type Context, Hono } from "hono";
-import { Invalid } from "../errors.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import type { Slot } from "../protocol/slot.ts";
-import { type MachinesAnswer, problemOf, type QueryAnswer, type StateAnswer } from "../wire.ts";
+import { Invalid } from "../../errors.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Slot } from "../../protocol/slot.ts";
+import { type MachinesAnswer, problemOf, type QueryAnswer, type StateAnswer } from "../../wire.ts";
 import type { Backend } from "./backend.ts";
 import { answerElements, type Elements } from "./elements.ts";
 import { problemFor, problemResponse, type Report } from "./problem.ts";

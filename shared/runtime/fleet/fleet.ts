@@ -5,23 +5,23 @@
  * first for it. Every process decides that from what it hears of its peers; when their views differ, two
  * try, and ballots decide. Others follow the leader, so that the next candidate is warm.
  */
-import { Invalid, type TheseusError, Unavailable } from "../errors.ts";
-import { type MachineDefinition, machineCode } from "../machine.ts";
-import type { Ballot } from "../protocol/ballot.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import type { Abdication } from "../protocol/leader.ts";
-import type { AcceptorId } from "../protocol/quorum.ts";
-import type { Location } from "../protocol/registry.ts";
-import { MACHINE_GEOMETRY, type Slot } from "../protocol/slot.ts";
-import { configurationOf } from "./host.ts";
-import { Hosted } from "./hosted.ts";
-import type { Identity, Led } from "./peers/message.ts";
-import type { Peers } from "./peers/peers.ts";
-import type { Ports } from "./ports.ts";
-import type { RegistryClient } from "./registry-client.ts";
+import { Invalid, type TheseusError, Unavailable } from "../../errors.ts";
+import { type MachineDefinition, machineCode } from "../../machine.ts";
+import type { Ballot } from "../../protocol/ballot.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Abdication } from "../../protocol/leader.ts";
+import type { AcceptorId } from "../../protocol/quorum.ts";
+import type { Location } from "../../protocol/registry.ts";
+import { MACHINE_GEOMETRY, type Slot } from "../../protocol/slot.ts";
+import { configurationOf } from "../host.ts";
+import { Hosted } from "../hosted.ts";
+import type { Identity, Led } from "../peers/message.ts";
+import type { Peers } from "../peers/peers.ts";
+import type { Ports } from "../ports.ts";
+import type { RegistryClient } from "../registry/registry-client.ts";
+import { startMachine } from "../registry/start-machine.ts";
+import type { StorePool } from "../store-pool.ts";
 import { rank } from "./rendezvous.ts";
-import { startMachine } from "./start-machine.ts";
-import type { StorePool } from "./store-pool.ts";
 
 /** A machine that was used this recently is taken over at once; another when it is used again. */
 const IN_USE_MS = 60_000;

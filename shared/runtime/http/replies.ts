@@ -1,6 +1,6 @@
 /** A machine's replies as JSON text. A response was encoded when it was executed, and is embedded as it is. */
-import { OutcomeUnknown, Refused, TheseusError } from "../errors.ts";
-import type { Reply } from "../protocol/session.ts";
+import { OutcomeUnknown, Refused, TheseusError } from "../../errors.ts";
+import type { Reply } from "../../protocol/session.ts";
 
 /** @throws the error that the reply stands for, when it is no answer. */
 export function replyText(reply: Reply | TheseusError): string {

@@ -2,13 +2,13 @@
  * What the HTTP interface serves (DESIGN §1): a leader process implements it on the machines it hosts.
  * Everything rejects with a TheseusError, so that the interface has only encoding to do.
  */
-import type { TheseusError } from "../errors.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import type { Message } from "../protocol/inbox.ts";
-import type { Reply } from "../protocol/session.ts";
-import type { Slot } from "../protocol/slot.ts";
-import type { Command } from "../protocol/value.ts";
-import type { DeploymentStatus, LogLine, MachineStatus } from "../wire.ts";
+import type { TheseusError } from "../../errors.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Message } from "../../protocol/inbox.ts";
+import type { Reply } from "../../protocol/session.ts";
+import type { Slot } from "../../protocol/slot.ts";
+import type { Command } from "../../protocol/value.ts";
+import type { DeploymentStatus, LogLine, MachineStatus } from "../../wire.ts";
 
 export type Consistency = "linearizable" | "stale";
 

@@ -5,8 +5,8 @@
 import { setImmediate } from "node:timers/promises";
 import type { Context } from "hono";
 import { streamSSE } from "hono/streaming";
-import type { Message } from "../protocol/inbox.ts";
-import type { LogLine } from "../wire.ts";
+import type { Message } from "../../protocol/inbox.ts";
+import type { LogLine } from "../../wire.ts";
 import { problemFor, type Report } from "./problem.ts";
 import type { Bindings } from "./routes.ts";
 

@@ -5,20 +5,20 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { deserialize, serialize } from "node:v8";
-import { TheseusError, Unavailable } from "../errors.ts";
-import type { ProcessId } from "../protocol/ballot.ts";
-import type { Configuration, MachineId } from "../protocol/configuration.ts";
+import { backoffMs } from "../../backoff.ts";
+import { TheseusError, Unavailable } from "../../errors.ts";
+import type { ProcessId } from "../../protocol/ballot.ts";
+import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import {
   applyRegistry,
   initialRegistry,
   type RegistryCommand,
   type RegistryState,
-} from "../protocol/registry.ts";
-import type { MachineCode } from "../protocol/replica.ts";
-import { REGISTRY_GEOMETRY } from "../protocol/slot.ts";
-import { backoffMs } from "./backoff.ts";
-import { Hosted } from "./hosted.ts";
-import type { Ports } from "./ports.ts";
+} from "../../protocol/registry.ts";
+import type { MachineCode } from "../../protocol/replica.ts";
+import { REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
+import { Hosted } from "../hosted.ts";
+import type { Ports } from "../ports.ts";
 
 export const REGISTRY = "registry/main" as MachineId;
 

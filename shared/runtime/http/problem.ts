@@ -1,6 +1,6 @@
 /** Problem documents as HTTP answers. */
-import { TheseusError } from "../errors.ts";
-import { internalProblem, type Problem, problemOf } from "../wire.ts";
+import { TheseusError } from "../../errors.ts";
+import { internalProblem, type Problem, problemOf } from "../../wire.ts";
 
 /** Told of each error that is nobody's request's fault; the caller is told nothing of its inside. */
 export type Report = (error: unknown) => void;

@@ -3,9 +3,9 @@
  * nothing on a command's path may depend on the registry.
  */
 
-import type { Origins } from "../client/addresses.ts";
-import { jsonOf } from "../client/answers.ts";
-import { Exchange } from "../client/exchange.ts";
+import type { Origins } from "../../client/addresses.ts";
+import { jsonOf } from "../../client/answers.ts";
+import { Exchange } from "../../client/exchange.ts";
 
 /** While it is in use, the list is at most this old; an unused one is left alone. */
 const AGE_MS_MAX = 2_000;

@@ -3,11 +3,11 @@
  * said again. Nothing on the commit path, and nothing in a failover, waits for this.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Refused, TheseusError, Unavailable } from "../errors.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import type { AcceptorServer, LeaderServer, Location, RegistryCommand } from "../protocol/registry.ts";
-import { errorOf, type Problem } from "../wire.ts";
-import { backoffMs } from "./backoff.ts";
+import { backoffMs } from "../../backoff.ts";
+import { Refused, TheseusError, Unavailable } from "../../errors.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { AcceptorServer, LeaderServer, Location, RegistryCommand } from "../../protocol/registry.ts";
+import { errorOf, type Problem } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
 const REQUEST_MS_MAX = 12_000;

@@ -3,13 +3,13 @@
  * founded, and then it is activated. Friends who start the same machine at once get the same answer, and
  * one that dies half-way is finished by the next.
  */
-import type { MachineId } from "../protocol/configuration.ts";
-import type { Location } from "../protocol/registry.ts";
-import { MACHINE_GEOMETRY } from "../protocol/slot.ts";
-import { found } from "./found.ts";
-import type { Ports } from "./ports.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { Location } from "../../protocol/registry.ts";
+import { MACHINE_GEOMETRY } from "../../protocol/slot.ts";
+import { found } from "../found.ts";
+import type { Ports } from "../ports.ts";
+import type { StorePool } from "../store-pool.ts";
 import type { RegistryClient } from "./registry-client.ts";
-import type { StorePool } from "./store-pool.ts";
 
 /** 2f + 1 with f = 1: the talk's three servers. */
 const ACCEPTORS = 3;

@@ -1,5 +1,5 @@
 /** Whether executing a request twice does no more than once: what may be sent again after a broken answer. */
-import type { Outgoing } from "../client/exchange.ts";
+import type { Outgoing } from "../../client/exchange.ts";
 
 /** A read, the opening of sessions by nonce, or commands that all carry what makes them happen once. */
 export function isRepeatable({ method, path, headers = {}, body }: Outgoing): boolean {

@@ -3,12 +3,12 @@
  * backend's question. Everything here throws Invalid, in words that tell the caller what to change.
  */
 import type { Context } from "hono";
-import { Invalid } from "../errors.ts";
-import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN, QUERY_NAME_PATTERN } from "../limits.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import { type Slot, slot } from "../protocol/slot.ts";
-import type { Command, Sequence, SessionId } from "../protocol/value.ts";
-import { ELEMENTS_MAX } from "../wire.ts";
+import { Invalid } from "../../errors.ts";
+import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN, QUERY_NAME_PATTERN } from "../../limits.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import { type Slot, slot } from "../../protocol/slot.ts";
+import type { Command, Sequence, SessionId } from "../../protocol/value.ts";
+import { ELEMENTS_MAX } from "../../wire.ts";
 import type { Consistency } from "./backend.ts";
 
 const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;

@@ -5,7 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
-import { Invalid } from "../errors.ts";
+import { Invalid } from "../../errors.ts";
 import { isLoopback, refusalOf } from "./guard.ts";
 import { problemFor, problemResponse, type Report } from "./problem.ts";
 

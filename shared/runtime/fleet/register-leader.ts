@@ -1,6 +1,6 @@
 /** Making this leader process known to the registry, and learning from it of the others; in the background. */
-import type { LeaderServer } from "../protocol/registry.ts";
-import type { RegistryClient } from "./registry-client.ts";
+import type { LeaderServer } from "../../protocol/registry.ts";
+import type { RegistryClient } from "../registry/registry-client.ts";
 
 const AGAIN_MS = 1_000;
 

@@ -1,13 +1,13 @@
 /** `GET /v1/status`: the whole deployment as one process sees it, gathered when somebody asks. */
-import { HEAD } from "../protocol/acceptor.ts";
-import type { MachineId } from "../protocol/configuration.ts";
-import type { AcceptorServer } from "../protocol/registry.ts";
-import type { DeploymentStatus, MachineStatus } from "../wire.ts";
+import { HEAD } from "../../protocol/acceptor.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { AcceptorServer } from "../../protocol/registry.ts";
+import type { DeploymentStatus, MachineStatus } from "../../wire.ts";
+import type { Led } from "../peers/message.ts";
+import type { RegistryClient } from "../registry/registry-client.ts";
+import { REGISTRY } from "../registry/registry-service.ts";
+import type { StorePool } from "../store-pool.ts";
 import type { Fleet, Member } from "./fleet.ts";
-import type { Led } from "./peers/message.ts";
-import type { RegistryClient } from "./registry-client.ts";
-import { REGISTRY } from "./registry-service.ts";
-import type { StorePool } from "./store-pool.ts";
 
 /** Machines told of; `GET /v1/machines` pages through more. */
 const MACHINES_MAX = 100;

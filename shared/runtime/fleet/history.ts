@@ -2,12 +2,12 @@
  * Reading a machine's log from its beginning: chunks from any table that has them, and the recent end from
  * memory. Only chosen values, in slot order.
  */
-import type { MachineId } from "../protocol/configuration.ts";
-import type { RecentLog } from "../protocol/log.ts";
-import type { AcceptorId } from "../protocol/quorum.ts";
-import { type ChunkNumber, chunkOf, firstSlotOf, type Geometry, type Slot } from "../protocol/slot.ts";
-import { decodeChunk } from "../protocol/value.ts";
-import type { StorePool } from "./store-pool.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
+import type { RecentLog } from "../../protocol/log.ts";
+import type { AcceptorId } from "../../protocol/quorum.ts";
+import { type ChunkNumber, chunkOf, firstSlotOf, type Geometry, type Slot } from "../../protocol/slot.ts";
+import { decodeChunk } from "../../protocol/value.ts";
+import type { StorePool } from "../store-pool.ts";
 
 export interface HistoryOptions {
   readonly machine: MachineId;

@@ -5,14 +5,14 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { type Context, Hono } from "hono";
-import type { Answer, Outgoing } from "../client/exchange.ts";
-import { Transport } from "../client/transport.ts";
+import type { Answer, Outgoing } from "../../client/exchange.ts";
+import { Transport } from "../../client/transport.ts";
+import { problemFor, problemResponse, type Report } from "../http/problem.ts";
+import { bytesOf } from "../http/requests.ts";
+import { type Bindings, get, limitBody } from "../http/routes.ts";
+import type { ServerBindings } from "../http/serve.ts";
 import type { LeaderDirectory } from "./leader-directory.ts";
-import { problemFor, problemResponse, type Report } from "./problem.ts";
 import { isRepeatable } from "./repeatable.ts";
-import { bytesOf } from "./requests.ts";
-import { type Bindings, get, limitBody } from "./routes.ts";
-import type { ServerBindings } from "./serve.ts";
 
 /** Below the 30 s of the client and of most balancers, so that the caller hears what happened. */
 const DEADLINE_MS = 15_000;

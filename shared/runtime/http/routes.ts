@@ -1,9 +1,9 @@
 /** What every route checks before it reads anything: method, content type, size. */
 import type { Context, Handler, Hono } from "hono";
 import { bodyLimit } from "hono/body-limit";
-import { Invalid } from "../errors.ts";
-import { BODY_BYTES_MAX } from "../limits.ts";
-import { problemOf } from "../wire.ts";
+import { Invalid } from "../../errors.ts";
+import { BODY_BYTES_MAX } from "../../limits.ts";
+import { problemOf } from "../../wire.ts";
 import { problemResponse } from "./problem.ts";
 import type { ServerBindings } from "./serve.ts";
 

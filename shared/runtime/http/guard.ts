@@ -3,7 +3,7 @@
  * loopback answers only under a loopback name: a foreign name that resolves to 127.0.0.1 is DNS rebinding.
  */
 import type { IncomingHttpHeaders } from "node:http";
-import { Forbidden } from "../errors.ts";
+import { Forbidden } from "../../errors.ts";
 
 export function isLoopback(hostname: string): boolean {
   const bare = hostname.replace(/^\[|\]$/g, "");

@@ -2,9 +2,9 @@
  * A request for one thing or for an array of them. One is answered with its own HTTP status; in an array
  * each element has its own answer or its own problem, and those that are malformed take no slot.
  */
-import type { TheseusError } from "../errors.ts";
-import type { Reply } from "../protocol/session.ts";
-import type { Command } from "../protocol/value.ts";
+import type { TheseusError } from "../../errors.ts";
+import type { Reply } from "../../protocol/session.ts";
+import type { Command } from "../../protocol/value.ts";
 import { problemFor, type Report } from "./problem.ts";
 import { replyText } from "./replies.ts";
 import { assertCount } from "./requests.ts";
