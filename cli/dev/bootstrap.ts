@@ -30,6 +30,9 @@ import { createSqliteTable } from "../../shared/storage/sqlite.ts";
 /** 2f + 1 with f = 1: the talk's three servers. */
 const TABLES = 3;
 
+/** A database and what SQLite keeps beside it. */
+const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
+
 /** @throws a TheseusError in a sentence for a person. The caller holds the folder's lock. */
 export async function openDeployment(dir: string): Promise<Deployment> {
   const recorded = await findDeployment(deploymentFile(dir));
@@ -91,7 +94,7 @@ async function deleteUnfinished(dir: string): Promise<void> {
   const unfinished = await findDeployment(unfinishedFile(dir));
   if (unfinished === undefined) return;
   for (const { location } of [...unfinished.registry.acceptors, ...unfinished.acceptors])
-    for (const file of [location, `${location}-wal`, `${location}-shm`]) await rm(file, { force: true });
+    for (const ending of SQLITE_FILES) await rm(`${location}${ending}`, { force: true });
 }
 
 /** Tables without a record may hold everything that somebody has: no new deployment is made beside them. */
