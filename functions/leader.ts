@@ -1,6 +1,5 @@
 /** A leader process: it leads the machines that are its to lead, and is the standby of all others. */
 import { randomBytes } from "node:crypto";
-import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Logger } from "pino";
@@ -9,6 +8,7 @@ import type { ProcessId } from "../shared/protocol/ballot.ts";
 import { Fleet } from "../shared/runtime/fleet/fleet.ts";
 import { LeaderBackend } from "../shared/runtime/fleet/leader-backend.ts";
 import { registerLeader } from "../shared/runtime/fleet/register-leader.ts";
+import { ofDeployment } from "../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../shared/runtime/http/http.ts";
 import { problemResponse } from "../shared/runtime/http/problem.ts";
 import { type App, serve } from "../shared/runtime/http/serve.ts";
@@ -38,6 +38,7 @@ await runPart("leader", async (log) => {
   );
   const self = {
     id: flags.id,
+    deployment: flags.deployment,
     process: randomBytes(16).toString("hex") as ProcessId,
     address: served.url,
     pid: process.pid,
@@ -54,12 +55,13 @@ await runPart("leader", async (log) => {
   peers.on("suspected", (peer) =>
     log.warn({ event: "peerSuspected", peer: peer.id }, `${peer.id} does not answer`),
   );
-  app = httpInterface(new LeaderBackend(fleet, stores, registry), (err) =>
-    log.error({ event: "error", err }),
-  );
   for (const address of flags.peers) peers.watch(address);
   // A newcomer that has not heard of its peers would take their machines for unled.
-  if (flags.peers.length > 0) await Promise.race([once(peers, "live"), sleep(MEET_PEERS_MS_MAX)]);
+  await Promise.race([peers.met(flags.peers.length), sleep(MEET_PEERS_MS_MAX)]);
+  app = ofDeployment(
+    httpInterface(new LeaderBackend(fleet, stores, registry), (err) => log.error({ event: "error", err })),
+    self.deployment,
+  );
   const stopRegistering = registerLeader(self, registry, (address) => peers.watch(address));
   return {
     url: served.url,
@@ -77,15 +79,16 @@ await runPart("leader", async (log) => {
 function readFlags() {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
-    options: { file: text, id: text, registry: text, peers: text, port: text },
+    options: { file: text, id: text, registry: text, peers: text, port: text, "deployment-id": text },
   });
-  const { file, id, registry, peers = "", port = "0" } = values;
-  if (file === undefined || id === undefined || registry === undefined)
-    throw new Error("a leader needs --file FILE --id ID --registry URL");
+  const { file, id, registry, peers = "", port = "0", "deployment-id": deployment } = values;
+  if (file === undefined || id === undefined || registry === undefined || deployment === undefined)
+    throw new Error("a leader needs --file FILE --id ID --registry URL --deployment-id ID");
   return {
     file,
     id,
     registry,
+    deployment,
     port: Number(port),
     peers: peers.split(",").filter((address) => address !== ""),
   };

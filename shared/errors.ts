@@ -4,9 +4,11 @@
  *
  *   Invalid         the request is wrong and always will be: change it.
  *   Forbidden       the caller may not do this.
- *   Refused         never executed, and repeating it will not help (a stale sequence, an `apply` that threw).
+ *   Refused         not executed by this request, and repeating it will not help: `apply` threw, or a later
+ *                   sequence was executed (what an earlier attempt came to is then no longer known).
  *   Unavailable     never executed: try again later, or at `leader`.
- *   OutcomeUnknown  it may have been executed: ask again with the same session and sequence.
+ *   OutcomeUnknown  it may have been executed: ask again with the same session and sequence (or idempotency
+ *                   key); where the session is forgotten (unknown_session), nobody knows any more.
  *   VersionSkew     the other side speaks another version: upgrade one of them.
  */
 export type ErrorCode =
@@ -64,7 +66,7 @@ export class Unavailable extends TheseusError {
 }
 /** Retryable only with the same session and sequence (or idempotency key): otherwise it might happen twice. */
 export class OutcomeUnknown extends TheseusError {
-  readonly retryable = true;
+  readonly retryable: boolean = this.code !== "unknown_session";
 }
 export class VersionSkew extends TheseusError {
   readonly retryable = false;

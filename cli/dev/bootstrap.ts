@@ -59,7 +59,7 @@ async function bootstrap(dir: string, tables: string): Promise<Deployment> {
     quorums: majority(registryAcceptors.map(({ id }) => id)),
   };
   const registry = { machine: REGISTRY, configuration, acceptors: registryAcceptors };
-  const deployment = { registry, acceptors };
+  const deployment = { id: random128(), registry, acceptors };
   await writeDeployment(unfinishedFile(dir), deployment);
   await mkdir(tables, { recursive: true });
   for (const { location, incarnation } of [...registryAcceptors, ...acceptors])

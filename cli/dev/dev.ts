@@ -52,8 +52,7 @@ async function openAndStart(options: DevOptions, dir: string, parts: Parts): Pro
   const deployment = await openDeployment(dir);
   for (const { id, location } of missingTables(deployment))
     options.report({ event: "tableMissing", acceptor: id, location });
-  const { acceptors } = deployment;
   const { leaders, port } = options;
   const file = resolve(options.file);
-  return startAll({ deploymentFile: deploymentFile(dir), file, acceptors, leaders, port }, parts);
+  return startAll({ deploymentFile: deploymentFile(dir), file, deployment, leaders, port }, parts);
 }

@@ -1,5 +1,5 @@
 /** Starting a deployment's processes in the order in which they need each other. */
-import type { AcceptorServer } from "../../shared/protocol/registry.ts";
+import type { Deployment } from "../../shared/runtime/deployment.ts";
 import { type RegistryClient, registryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { freePorts, isPortFree } from "./free-port.ts";
 import type { Parts } from "./parts.ts";
@@ -8,7 +8,7 @@ export interface StartOptions {
   readonly deploymentFile: string;
   /** The machines' file, as an absolute path. */
   readonly file: string;
-  readonly acceptors: readonly AcceptorServer[];
+  readonly deployment: Deployment;
   readonly leaders: number;
   /** The gateway's; 0: any free one. */
   readonly port: number;
@@ -23,24 +23,33 @@ export async function startAll(options: StartOptions, parts: Parts): Promise<str
     part: "gateway",
     entry: "gateway",
     port: options.port || gatewayPort,
-    args: ["--registry", registry.url, "--leaders", leaders.join(",")],
+    args: [
+      "--registry",
+      registry.url,
+      "--leaders",
+      leaders.join(","),
+      "--deployment-id",
+      options.deployment.id,
+    ],
   });
 }
 
 /** Leaders ask the registry where the tables are, so it is told before they start. */
 async function startRegistry(
-  { deploymentFile, acceptors }: StartOptions,
+  { deploymentFile, deployment }: StartOptions,
   port: number,
   parts: Parts,
 ): Promise<RegistryClient> {
   const args = ["--deployment", deploymentFile];
   const registry = registryClient(await parts.start({ part: "registry", entry: "registry", port, args }));
-  await Promise.all(acceptors.map((acceptor) => registry.command({ type: "registerAcceptor", acceptor })));
+  await Promise.all(
+    deployment.acceptors.map((acceptor) => registry.command({ type: "registerAcceptor", acceptor })),
+  );
   return registry;
 }
 
 async function startLeaders(
-  { file, leaders }: StartOptions,
+  { file, leaders, deployment }: StartOptions,
   registry: RegistryClient,
   parts: Parts,
 ): Promise<readonly string[]> {
@@ -50,7 +59,18 @@ async function startLeaders(
   return Promise.all(
     ids.map((id, index) => {
       const peers = addresses.filter((_, other) => other !== index).join(",");
-      const args = ["--file", file, "--id", id, "--registry", registry.url, "--peers", peers];
+      const args = [
+        "--file",
+        file,
+        "--id",
+        id,
+        "--registry",
+        registry.url,
+        "--peers",
+        peers,
+        "--deployment-id",
+        deployment.id,
+      ];
       return parts.start({ part: id, entry: "leader", port: ports[index] as number, args });
     }),
   );

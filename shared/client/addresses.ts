@@ -37,10 +37,10 @@ export class Addresses {
 
   /** `leader` is what a server said; anything that is no address is ignored. */
   redirected(machine: string, leader: string): void {
-    const url = URL.parse(leader);
-    if (url === null) return;
-    this.#learnt.add(url.origin);
-    this.answered(machine, url.origin);
+    const address = addressIn(leader);
+    if (address === undefined) return;
+    this.#learnt.add(address);
+    this.answered(machine, address);
   }
 
   failed(machine: string, address: string): void {
@@ -49,4 +49,10 @@ export class Addresses {
     this.#turn++;
     this.#origins.failed();
   }
+}
+
+/** Undefined when a text is no address of an HTTP server. */
+export function addressIn(text: string): string | undefined {
+  const url = URL.parse(text);
+  return url !== null && /^https?:$/.test(url.protocol) ? url.origin : undefined;
 }

@@ -1,14 +1,26 @@
 /** Answers as JSON, and problems as the errors they stand for. */
 import { Forbidden, Invalid, OutcomeUnknown, type TheseusError } from "../errors.ts";
 import { errorOf, isProblem, type Problem } from "../wire.ts";
+import { afterUnknown } from "./doubt.ts";
 import type { Answer } from "./exchange.ts";
 
+/** As a transport hands it on. `isInDoubt`: it answers commands that an earlier attempt may have executed (doubt). */
+export interface Carried extends Answer {
+  readonly isInDoubt?: boolean;
+}
+
 /** @throws the error that the answer stands for; OutcomeUnknown when it is no JSON. */
-export function jsonOf(answer: Answer): unknown {
+export function jsonOf(answer: Carried): unknown {
   if (answer.status < 200 || answer.status > 299) throw failureOf(answer);
   const value = parse(answer);
   if (value === undefined) throw new OutcomeUnknown("outcome_unknown", "the server's answer is no JSON");
   return value;
+}
+
+/** The error of what is known to be a problem by its place. */
+export function failureIn(value: unknown): TheseusError {
+  if (isProblem(value)) return errorOf(value);
+  return new OutcomeUnknown("outcome_unknown", "the server has a problem that this version does not know");
 }
 
 export function problemIn(answer: Answer): Problem | undefined {
@@ -16,8 +28,13 @@ export function problemIn(answer: Answer): Problem | undefined {
   return isProblem(value) ? value : undefined;
 }
 
+export function failureOf(answer: Carried): TheseusError {
+  const error = errorIn(answer);
+  return answer.isInDoubt ? afterUnknown(error) : error;
+}
+
 /** Something that is no Theseus, a proxy perhaps, may have answered. */
-export function failureOf(answer: Answer): TheseusError {
+function errorIn(answer: Answer): TheseusError {
   const problem = problemIn(answer);
   if (problem !== undefined) return errorOf(problem);
   const detail = `the server answered with HTTP status ${answer.status}`;

@@ -6,8 +6,9 @@
 
 import { backoffMs } from "../backoff.ts";
 import { type ErrorCode, OutcomeUnknown, Unavailable } from "../errors.ts";
-import { ELEMENTS_MAX, errorOf, isProblem } from "../wire.ts";
-import { jsonOf } from "./answers.ts";
+import { ELEMENTS_MAX, isProblem } from "../wire.ts";
+import { type Carried, failureIn, jsonOf } from "./answers.ts";
+import { afterUnknown, withoutDoubt } from "./doubt.ts";
 import { Expectation } from "./expectation.ts";
 import type { Transport } from "./transport.ts";
 
@@ -25,6 +26,8 @@ interface Element {
   readonly expectation: Expectation<unknown>;
   /** From then on it may be executed at any time. */
   wasSent: boolean;
+  /** An attempt had an unknown outcome. */
+  isInDoubt: boolean;
   attempts: number;
 }
 
@@ -44,11 +47,11 @@ export class Batcher {
   }
 
   /**
-   * The element's own answer. `text` is JSON.
-   * @throws the error of the element's problem; Unavailable when it was not sent by the deadline;
-   * OutcomeUnknown when it was.
+   * The element's own answer. `text` is JSON; `isInDoubt`: it was sent before, with an unknown outcome.
+   * @throws OutcomeUnknown when it may have been executed; Unavailable when it was not and may be sent again,
+   * if its session is forgotten (unknown_session) in another one; else the error of the element's problem.
    */
-  add(text: string, deadlineMs: number): Promise<unknown> {
+  add(text: string, deadlineMs: number, isInDoubt = false): Promise<unknown> {
     const late = () =>
       element.wasSent
         ? new OutcomeUnknown("outcome_unknown", `no answer within ${deadlineMs} ms`)
@@ -58,7 +61,8 @@ export class Batcher {
       text,
       deadline,
       expectation: new Expectation(deadlineMs, late),
-      wasSent: false,
+      wasSent: isInDoubt,
+      isInDoubt,
       attempts: 0,
     };
     this.#queue.push(element);
@@ -92,16 +96,18 @@ export class Batcher {
     for (const element of elements) element.wasSent = true;
     this.#inFlight++;
     try {
-      this.#deliver(elements, await this.#answers(elements));
+      const answer = await this.#answer(elements);
+      for (const element of elements) element.isInDoubt ||= answer.isInDoubt === true;
+      this.#deliver(elements, jsonOf(answer));
     } catch (error) {
-      for (const { expectation } of elements) expectation.reject(error as Error);
+      for (const element of elements) fail(element, error as Error);
     }
     this.#inFlight--;
     this.#schedule();
   }
 
-  async #answers(elements: readonly Element[]): Promise<unknown> {
-    const answer = await this.#transport.call({
+  #answer(elements: readonly Element[]): Promise<Carried> {
+    return this.#transport.call({
       machine: this.#machine,
       request: {
         method: "POST",
@@ -112,7 +118,6 @@ export class Batcher {
       deadlineMs: Math.max(...elements.map(({ deadline }) => deadline)) - performance.now(),
       mayRepeat: () => true,
     });
-    return jsonOf(answer);
   }
 
   #deliver(elements: readonly Element[], answers: unknown): void {
@@ -120,9 +125,11 @@ export class Batcher {
       throw new OutcomeUnknown("outcome_unknown", "the server's answers do not match what was asked");
     for (const [index, element] of elements.entries()) {
       const answer: unknown = answers[index];
-      if (!isProblem(answer)) element.expectation.resolve(answer);
-      else if (SENT_AGAIN.has(answer.code)) this.#sendAgain(element);
-      else element.expectation.reject(errorOf(answer));
+      if (!hasCode(answer)) element.expectation.resolve(answer);
+      else if (isProblem(answer) && SENT_AGAIN.has(answer.code)) {
+        element.isInDoubt ||= answer.code === "outcome_unknown";
+        this.#sendAgain(element);
+      } else fail(element, failureIn(answer));
     }
   }
 
@@ -136,4 +143,13 @@ export class Batcher {
       backoffMs(++element.attempts, Math.random),
     );
   }
+}
+
+function fail({ expectation, isInDoubt }: Element, error: Error): void {
+  expectation.reject(isInDoubt ? afterUnknown(error) : withoutDoubt(error));
+}
+
+/** As only problems have, also those that this version does not know. */
+function hasCode(answer: unknown): boolean {
+  return typeof answer === "object" && answer !== null && "code" in answer;
 }

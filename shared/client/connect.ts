@@ -2,6 +2,7 @@
 import { Invalid } from "../errors.ts";
 import type { MachineDefinition } from "../machine.ts";
 import type { DeploymentStatus } from "../wire.ts";
+import { addressIn } from "./addresses.ts";
 import { jsonOf } from "./answers.ts";
 import { MachineClient } from "./machine.ts";
 import { Transport } from "./transport.ts";
@@ -52,14 +53,13 @@ export class Theseus {
  * @throws Invalid when one is no http or https URL.
  */
 export function connect(urls: string | readonly string[], options: ConnectOptions = {}): Theseus {
-  const addresses = [urls].flat().map(originOf);
+  const addresses = [urls].flat().map(addressOf);
   if (addresses.length === 0) throw new Invalid("invalid_request", "connect needs a URL");
   return new Theseus(addresses, options);
 }
 
-function originOf(text: string): string {
-  const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol))
-    throw new Invalid("invalid_request", `not an http URL: ${text}`);
-  return url.origin;
+function addressOf(text: string): string {
+  const address = addressIn(text);
+  if (address === undefined) throw new Invalid("invalid_request", `not an http URL: ${text}`);
+  return address;
 }

@@ -11,14 +11,8 @@ const STREAM_SILENCE_MS = 45_000;
 
 const STREAMED = /^(text\/event-stream|application\/x-ndjson)\b/;
 
-/** Codes that only connecting gives: the request never left. */
-const NEVER_SENT: ReadonlySet<unknown> = new Set([
-  "ECONNREFUSED",
-  "ENOTFOUND",
-  "EAI_AGAIN",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-]);
+/** What fails before a request can leave. The same error codes may come of reading, long after it was sent. */
+const BEFORE_SENDING: ReadonlySet<unknown> = new Set(["connect", "getaddrinfo"]);
 
 export interface Outgoing {
   readonly method: string;
@@ -46,8 +40,14 @@ export class ExchangeFailed extends Error {
 
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
-    this.neverSent = NEVER_SENT.has((cause as NodeJS.ErrnoException).code);
+    this.neverSent = wasNeverSent(cause);
   }
+}
+
+/** A name with several addresses fails with an error for each. */
+function wasNeverSent(cause: unknown): boolean {
+  if (cause instanceof AggregateError) return cause.errors.every(wasNeverSent);
+  return BEFORE_SENDING.has((cause as NodeJS.ErrnoException).syscall);
 }
 
 export interface Patience {

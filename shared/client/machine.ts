@@ -1,5 +1,7 @@
 /** One machine as a client sees it, typed from its definition. */
-import { Invalid, OutcomeUnknown, TheseusError } from "../errors.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { backoffMs } from "../backoff.ts";
+import { Invalid, OutcomeUnknown, TheseusError, Unavailable } from "../errors.ts";
 import { INSTANCE_ID_PATTERN, MACHINE_NAME_PATTERN } from "../limits.ts";
 import type {
   CommandOf,
@@ -10,11 +12,11 @@ import type {
   ResponseOf,
 } from "../machine.ts";
 import type { CommandAnswer, LogLine, MachineStatus, QueryAnswer, StateAnswer } from "../wire.ts";
-import { jsonOf } from "./answers.ts";
+import { failureIn, jsonOf } from "./answers.ts";
 import { Batcher } from "./batch.ts";
 import { type Attempt, CommandOutcomeUnknown } from "./errors.ts";
-import { SessionPool } from "./session.ts";
-import { elementOf, eventsOf, linesOf, resuming, streamOf } from "./streams.ts";
+import { type Session, SessionPool } from "./session.ts";
+import { eventsOf, linesOf, logLineOf, resuming, streamOf } from "./streams.ts";
 import type { Transport } from "./transport.ts";
 
 export interface SendOptions {
@@ -71,14 +73,14 @@ export class MachineClient<Machine extends MachineDefinition = MachineDefinition
   /**
    * The one response of the one execution, however often it had to be sent.
    * @throws CommandOutcomeUnknown without a definite answer by the deadline, with what asks for it again;
-   * Unavailable when it was never sent; Invalid or Refused when it was not executed.
+   * Unavailable or Invalid when it was never executed; Refused when the machine failed on it.
    */
   async send(command: CommandOf<Machine>, options: SendOptions = {}): Promise<ResponseOf<Machine>> {
     const { attempt, deadlineMs = this.#deadlineMs } = options;
     const text = JSON.stringify(command);
     if (text === undefined) throw new Invalid("invalid_command", "the command is not JSON data");
     const response = attempt
-      ? await this.#execute(attempt, text, deadlineMs)
+      ? await this.#execute(attempt, text, deadlineMs, true)
       : await this.#executeInSession(text, deadlineMs);
     return response as ResponseOf<Machine>;
   }
@@ -98,10 +100,10 @@ export class MachineClient<Machine extends MachineDefinition = MachineDefinition
     const path = `/inbox/${encodeURIComponent(client)}?after=`;
     let cursor = after;
     const open = async function* (this: MachineClient<Machine>) {
-      for await (const { id, data } of eventsOf(await this.#open(`${path}${cursor}`, until))) {
-        const message = elementOf(data);
+      for await (const { id, event, data } of eventsOf(await this.#open(`${path}${cursor}`, until))) {
+        if (event === "problem") throw failureIn(JSON.parse(data));
         cursor = Number(id);
-        yield { cursor, message };
+        yield { cursor, message: JSON.parse(data) as unknown };
       }
     };
     return resuming(open.bind(this), { endless: true, signal: until });
@@ -112,7 +114,7 @@ export class MachineClient<Machine extends MachineDefinition = MachineDefinition
     let next = from;
     const open = async function* (this: MachineClient<Machine>) {
       for await (const text of linesOf(await this.#open(`/log?from=${next}`, this.#transport.closed))) {
-        const line = elementOf(text) as LogLine;
+        const line = logLineOf(text);
         next = line.slot + 1;
         yield line;
       }
@@ -131,26 +133,40 @@ export class MachineClient<Machine extends MachineDefinition = MachineDefinition
 
   async #executeInSession(command: string, deadlineMs: number): Promise<unknown> {
     const deadline = performance.now() + deadlineMs;
-    const session = await this.#sessions.take(deadlineMs);
-    const attempt = { session: session.id, sequence: ++session.sequence };
-    try {
-      const response = await this.#execute(attempt, command, Math.max(1, deadline - performance.now()));
-      this.#sessions.release(session);
-      return response;
-    } catch (error) {
-      const code = error instanceof TheseusError ? error.code : undefined;
-      if (code === "unknown_session") this.#sessions.dropForgotten();
-      else if (error instanceof OutcomeUnknown || code === "stale_sequence") this.#sessions.drop();
-      else this.#sessions.release(session);
-      throw error;
+    const leftMs = () => Math.max(1, Math.ceil(deadline - performance.now()));
+    for (let attempts = 1; ; attempts++) {
+      const session = await this.#sessions.take(leftMs());
+      const attempt = { session: session.id, sequence: ++session.sequence };
+      try {
+        const response = await this.#execute(attempt, command, leftMs(), false);
+        this.#sessions.release(session);
+        return response;
+      } catch (error) {
+        this.#giveBack(session, error);
+        // Every session of a client that was idle for long may be forgotten, and none of them executed anything.
+        if (!(error instanceof Unavailable) || error.code !== "unknown_session") throw error;
+      }
+      await sleep(backoffMs(attempts, Math.random));
     }
   }
 
-  async #execute(attempt: Attempt, command: string, deadlineMs: number): Promise<unknown> {
+  #giveBack(session: Session, error: unknown): void {
+    const code = error instanceof TheseusError ? error.code : undefined;
+    if (code === "unknown_session") this.#sessions.dropForgotten();
+    else if (error instanceof OutcomeUnknown || code === "stale_sequence") this.#sessions.drop();
+    else this.#sessions.release(session);
+  }
+
+  async #execute(
+    attempt: Attempt,
+    command: string,
+    deadlineMs: number,
+    isInDoubt: boolean,
+  ): Promise<unknown> {
     const { session, sequence } = attempt;
     const text = `{"session":${JSON.stringify(session)},"sequence":${sequence},"command":${command}}`;
     try {
-      return ((await this.#commands.add(text, deadlineMs)) as CommandAnswer).response;
+      return ((await this.#commands.add(text, deadlineMs, isInDoubt)) as CommandAnswer).response;
     } catch (error) {
       if (!(error instanceof OutcomeUnknown)) throw error;
       throw new CommandOutcomeUnknown(error.code, error.message, attempt, { slot: error.slot, cause: error });

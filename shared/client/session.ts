@@ -3,7 +3,7 @@
  * own from a pool that grows as far as it is needed.
  */
 import { randomUUID } from "node:crypto";
-import { Unavailable } from "../errors.ts";
+import { OutcomeUnknown, Unavailable } from "../errors.ts";
 import type { SessionAnswer, SessionRequest } from "../wire.ts";
 import type { Batcher } from "./batch.ts";
 import { Expectation } from "./expectation.ts";
@@ -95,8 +95,13 @@ export class SessionPool {
       this.#offer({ id: session, sequence: 0 });
     } catch (error) {
       this.#opening--;
-      this.#nextWaiter()?.reject(error as Error);
+      this.#nextWaiter()?.reject(error instanceof OutcomeUnknown ? notOpened(error) : (error as Error));
       this.#grow();
     }
   }
+}
+
+/** Whether a session was opened may be unknown; that no command was sent in it is not. */
+function notOpened(cause: OutcomeUnknown): Unavailable {
+  return new Unavailable("unavailable", `no session could be opened (${cause.message})`, { cause });
 }

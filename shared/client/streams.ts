@@ -3,8 +3,8 @@ import type { IncomingMessage } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { backoffMs } from "../backoff.ts";
 import { OutcomeUnknown, TheseusError } from "../errors.ts";
-import { errorOf, isProblem } from "../wire.ts";
-import { failureOf } from "./answers.ts";
+import type { LogLine } from "../wire.ts";
+import { failureIn, failureOf } from "./answers.ts";
 import type { Answer } from "./exchange.ts";
 
 /** Openings in a row that bring nothing new before a finite stream is given up. */
@@ -49,11 +49,11 @@ export async function* eventsOf(stream: IncomingMessage): AsyncGenerator<Event> 
   }
 }
 
-/** @throws the error of a problem that came in the stream's place of an element. */
-export function elementOf(text: string): unknown {
-  const value: unknown = JSON.parse(text);
-  if (isProblem(value)) throw errorOf(value);
-  return value;
+/** @throws the error of the problem that a log breaks off with: alone among the lines, it has no `commands`. */
+export function logLineOf(text: string): LogLine {
+  const value = JSON.parse(text) as Partial<LogLine>;
+  if (value.commands === undefined) throw failureIn(value);
+  return value as LogLine;
 }
 
 /**

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { backoffMs } from "../backoff.ts";
 import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
 import { Addresses, type Origins } from "./addresses.ts";
-import { problemIn } from "./answers.ts";
+import { type Carried, problemIn } from "./answers.ts";
 import { type Answer, Exchange, ExchangeFailed, type Outgoing, type Patience } from "./exchange.ts";
 
 /**
@@ -15,6 +15,9 @@ import { type Answer, Exchange, ExchangeFailed, type Outgoing, type Patience } f
  * outcome, since a server that is only slow must not be buried under repetitions.
  */
 const PATIENCE_MS = 500;
+
+/** Only commands can be executed once too often: reads change nothing, and a nonce opens one session. */
+const COMMANDS = /\/commands(\?|$)/;
 
 export interface Call {
   /** `name/id`: whose leader is wanted; "" when any server will do. */
@@ -49,7 +52,7 @@ export class Transport {
    * The definite answer, or a server's own problem that says "unknown" of what may not be repeated.
    * @throws Unavailable when it was not executed by the deadline; OutcomeUnknown when it may have been.
    */
-  async call(call: Call): Promise<Answer> {
+  async call(call: Call): Promise<Carried> {
     const { machine } = call;
     const deadline = performance.now() + call.deadlineMs;
     const signal = call.signal === undefined ? this.closed : AbortSignal.any([this.closed, call.signal]);
@@ -63,7 +66,8 @@ export class Transport {
         giveUp: call.mayRepeat,
       };
       const outcome = await this.#attempt(call, address, patience, signal);
-      if (outcome.outcome === "answered") return outcome.answer;
+      if (outcome.outcome === "answered")
+        return { ...outcome.answer, isInDoubt: unknowns > 0 && COMMANDS.test(call.request.path) };
       if (outcome.outcome === "unknown" && !call.mayRepeat()) {
         if (outcome.answer !== undefined) return outcome.answer;
         throw gaveUp(outcome.why, true);

@@ -70,6 +70,12 @@ export class Fence {
     }
   }
 
+  /** The acceptor's Head counts no longer: what it claims cannot be read. */
+  loseHead(of: AcceptorId): void {
+    this.heads.delete(of);
+    this.#headless.add(of);
+  }
+
   get complete(): boolean {
     return this.#lanesArePromised && this.#headsAreRead;
   }

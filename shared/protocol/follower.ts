@@ -20,7 +20,7 @@ export type FollowerEffect =
   | Ask
   | Retry
   | { readonly effect: "execute"; readonly slot: Slot; readonly text: string }
-  /** All that one table covers is executed. */
+  /** All that any of the tables covers is executed. */
   | { readonly effect: "caughtUp" }
   /** No table could be learned from. */
   | { readonly effect: "cannotCatchUp" };
@@ -39,6 +39,7 @@ export class Follower {
   readonly #log: RecentLog;
   /** Tables not tried yet. */
   readonly #sources: AcceptorId[];
+  #hasLearned = false;
   #effects: FollowerEffect[] = [];
 
   constructor(options: FollowerOptions) {
@@ -62,18 +63,19 @@ export class Follower {
     return this.#effects;
   }
 
+  /** One table after another, since any of them may lag behind the others or be unable to show what it claims. */
   #catchUp(): void {
     const source = this.#sources.shift();
     if (source === undefined) {
-      this.#effects.push({ effect: "cannotCatchUp" });
+      this.#effects.push({ effect: this.#hasLearned ? "caughtUp" : "cannotCatchUp" });
       return;
     }
     const onHead = (outcome: Outcome): void => {
       const head = outcome.outcome === "applied" ? outcome.item : undefined;
       if (head?.kind !== "head") return this.#catchUp();
       this.#learner.learn(source, head.covered, (damage) => {
-        if (damage === undefined) this.#effects.push({ effect: "caughtUp" });
-        else this.#catchUp();
+        if (damage === undefined) this.#hasLearned = true;
+        this.#catchUp();
       });
     };
     const verbs = [{ verb: "read", key: HEAD }] as const;

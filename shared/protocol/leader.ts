@@ -40,6 +40,8 @@ export type Abdication =
   | { readonly why: "noQuorum"; readonly lost: readonly AcceptorId[] }
   | { readonly why: "damaged"; readonly acceptor: AcceptorId; readonly detail: string }
   | { readonly why: "alarm"; readonly alarm: Alarm }
+  /** The replica cannot execute what was chosen, or cannot read it: told by the driver. */
+  | { readonly why: "broken"; readonly detail: string }
   | { readonly why: "stopped" };
 
 export type Effect =
@@ -82,6 +84,8 @@ export class Leader {
   readonly #reads: Reads;
   readonly #learner: Learner;
   readonly #lost: Set<AcceptorId>;
+  /** Acceptors whose chunks could not be read while they were needed. */
+  readonly #unreadable = new Set<AcceptorId>();
   /** Slots voted and not executed yet. */
   readonly #proposals = new Map<Slot, Proposal>();
   #effects: Effect[] = [];
@@ -124,6 +128,7 @@ export class Leader {
       ballot: options.ballot,
       passed: (reads) => this.#effects.push({ effect: "answerReads", reads }),
       fenced: (by) => this.#stop({ why: "fenced", by }),
+      isLost: (acceptor) => this.#lost.has(acceptor),
     });
   }
 
@@ -236,7 +241,7 @@ export class Leader {
     }
     this.#learner.learn(source, head.covered, (damage) => {
       if (damage === undefined) this.#voteTail();
-      else if (damage === UNANSWERED) this.#readHeadsAgain();
+      else if (damage === UNANSWERED) this.#goOnWithout(source);
       else this.#stop({ why: "damaged", acceptor: source, detail: damage });
     });
   }
@@ -248,16 +253,25 @@ export class Leader {
     return highest;
   }
 
+  /** A table that shows its Head and not its chunks: its Head does not count; those of the others will do. */
+  #goOnWithout(source: AcceptorId): void {
+    this.#unreadable.add(source);
+    this.#fence.loseHead(source);
+    if (this.#fence.hopeless) this.#stop({ why: "noQuorum", lost: [...this.#lost, ...this.#unreadable] });
+    else this.#readHeadsAgain();
+  }
+
   /**
    * The Heads were read before the promises were in and are older than the votes: read a quorum afresh.
    * The promise replies stay as they are: a later one could show a vote that these Heads do not know.
-   * Also when the table with the highest Head fails before all is learnt from it: the others will do.
    */
   #readHeadsAgain(): void {
     this.#headsWereReadAgain = true;
     this.#phase = "rereading";
     this.#fence.heads.clear();
-    for (const acceptor of this.#quorums.full.filter((each) => !this.#lost.has(each)))
+    for (const acceptor of this.#quorums.full.filter(
+      (each) => !this.#lost.has(each) && !this.#unreadable.has(each),
+    ))
       this.#requests.ask(
         acceptor,
         [{ verb: "read", key: HEAD }],

@@ -19,6 +19,7 @@ export interface ReadsOptions {
   readonly passed: (reads: readonly ReadId[]) => void;
   readonly fenced: (by: Ballot) => void;
   readonly lost: (acceptor: AcceptorId) => void;
+  readonly isLost: (acceptor: AcceptorId) => boolean;
 }
 
 export class Reads {
@@ -37,13 +38,13 @@ export class Reads {
   /** Starts a check for all queued reads, unless one is under way or there are none. */
   work(): void {
     if (this.#checking || this.#queued.length === 0) return;
-    const { requests, quorums, configuration } = this.#options;
+    const { requests, quorums, configuration, isLost } = this.#options;
     const reads = this.#queued;
     this.#queued = [];
     this.#checking = true;
     const present = new Set<AcceptorId>();
     const verb: Verb = { verb: "read", key: { kind: "cell", configuration, lane: FENCE_LANE } };
-    for (const acceptor of quorums.acceptors)
+    for (const acceptor of quorums.acceptors.filter((each) => !isLost(each)))
       requests.ask(
         acceptor,
         [verb],

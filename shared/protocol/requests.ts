@@ -21,6 +21,8 @@ export interface Ask {
 export interface Retry {
   readonly effect: "retry";
   readonly request: RequestId;
+  /** How often it was asked so far: the back-off grows with it. */
+  readonly attempt: number;
 }
 
 /** Told once for each verb, with an outcome that is not unknown. */
@@ -44,6 +46,7 @@ interface Request {
   readonly wanted: () => boolean;
   readonly settle: Settle;
   verbs: readonly Verb[];
+  attempts: number;
 }
 
 export class Requests {
@@ -58,7 +61,7 @@ export class Requests {
 
   ask(of: AcceptorId, verbs: readonly Verb[], settle: Settle, wanted: () => boolean = () => true): void {
     const request = ++this.#last as RequestId;
-    this.#requests.set(request, { of, verbs, settle, wanted });
+    this.#requests.set(request, { of, verbs, settle, wanted, attempts: 1 });
     this.#emit({ effect: "ask", request, of, verbs });
   }
 
@@ -71,7 +74,7 @@ export class Requests {
     request.verbs = verbs.filter((_, index) => outcomes[index]?.outcome === "unknown");
     if (request.verbs.length > 0) {
       this.#requests.set(id, request);
-      this.#emit({ effect: "retry", request: id });
+      this.#emit({ effect: "retry", request: id, attempt: request.attempts++ });
     }
     verbs.forEach((verb, index) => {
       const outcome = outcomes[index];

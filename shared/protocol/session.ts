@@ -12,7 +12,7 @@ import type { Sequence, SessionId } from "./value.ts";
 /** Sessions per machine: the least recently used one is forgotten when one more is opened. */
 export const SESSIONS_MAX = 16_384;
 /** Idempotency keys per machine: a key is good for this many keyed commands of the log. */
-export const KEYS_MAX = 10_000;
+export const KEYS_MAX = 100_000;
 
 /** What executing one command came to. `response` is JSON text, fixed at execution. */
 export type Reply =

@@ -16,23 +16,24 @@ export function parseDeployment(text: string, file: string): Deployment {
   } catch {
     throw damaged(file, "it is not JSON");
   }
-  const { format, registry, acceptors } = fields(value);
+  const { format, id, registry, acceptors } = fields(value);
   if (!Number.isSafeInteger(format) || (format as number) < 1) throw damaged(file, "it names no format");
   if (format !== FORMAT)
     throw new VersionSkew(
       "version_skew",
       `${dirname(file)} was written by a newer version of Theseus (format ${format}; this one reads ${FORMAT}): upgrade, or use another --dir`,
     );
-  const deployment = { registry, acceptors } as Deployment;
+  const deployment = { id, registry, acceptors } as Deployment;
   const fault = deploymentFault(deployment);
   if (fault !== undefined) throw damaged(file, fault);
   return deployment;
 }
 
 /** What is wrong with it; nothing of its form may be relied on yet. */
-function deploymentFault({ registry, acceptors }: Deployment): string | undefined {
+function deploymentFault({ id, registry, acceptors }: Deployment): string | undefined {
   const { machine, configuration, acceptors: registryAcceptors } = fields(registry);
   const { number, previous, quorums } = fields(configuration);
+  if (typeof id !== "string" || id === "") return "it has no id";
   if (typeof machine !== "string") return "its registry has no machine";
   if (!Number.isSafeInteger(number) || !Number.isSafeInteger(previous))
     return "its registry's configuration has no number";

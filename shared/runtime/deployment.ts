@@ -14,6 +14,8 @@ import { FORMAT, parseDeployment } from "./deployment-format.ts";
 import { fileTrouble } from "./file-trouble.ts";
 
 export interface Deployment {
+  /** 128 random bits: processes of different deployments have nothing to say to each other. */
+  readonly id: string;
   readonly registry: {
     readonly machine: MachineId;
     readonly configuration: Configuration;
@@ -89,6 +91,6 @@ async function flushFolder(path: string): Promise<void> {
 function withLocations(deployment: Deployment, move: (location: string) => string): Deployment {
   const moved = (servers: readonly AcceptorServer[]) =>
     servers.map((server) => ({ ...server, location: move(server.location) }));
-  const { registry, acceptors } = deployment;
-  return { registry: { ...registry, acceptors: moved(registry.acceptors) }, acceptors: moved(acceptors) };
+  const { id, registry, acceptors } = deployment;
+  return { id, registry: { ...registry, acceptors: moved(registry.acceptors) }, acceptors: moved(acceptors) };
 }

@@ -9,6 +9,7 @@ import type { Ports } from "./ports.ts";
 
 /** A table that has not answered by then is left behind, if the others are quorums of both kinds. */
 const HURRY_AFTER_MS = 2_000;
+const GIVE_UP_AFTER_MS = 10_000;
 
 /** @throws Unavailable when too few acceptors can be reached; doing it again is harmless. */
 export function found(
@@ -24,6 +25,9 @@ export function found(
       for (const effect of founding.step(input)) carryOut(effect);
     };
     const cancelHurry = ports.after(HURRY_AFTER_MS, () => step({ input: "hurry" }));
+    const cancelGivingUp = ports.after(GIVE_UP_AFTER_MS, () =>
+      reject(new Unavailable("unavailable", `${machine} cannot be started: too few of its acceptors answer`)),
+    );
     const carryOut = (effect: FoundingEffect): void => {
       switch (effect.effect) {
         case "ask": {
@@ -40,10 +44,12 @@ export function found(
         }
         case "founded":
           cancelHurry();
+          cancelGivingUp();
           resolve();
           break;
         case "cannotFound":
           cancelHurry();
+          cancelGivingUp();
           reject(
             new Unavailable(
               "unavailable",

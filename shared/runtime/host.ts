@@ -20,7 +20,7 @@ import { RecentLog } from "../protocol/log.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { ReadId } from "../protocol/reads.ts";
 import { type MachineCode, Replica } from "../protocol/replica.ts";
-import type { RequestId } from "../protocol/requests.ts";
+
 import type { Reply } from "../protocol/session.ts";
 import type { Geometry, Slot } from "../protocol/slot.ts";
 import { type Command, encodeCommand } from "../protocol/value.ts";
@@ -57,7 +57,6 @@ export class Host {
   readonly #reads = new Map<ReadId, Done<Slot>>();
   readonly #waiting = new Map<Slot, readonly Pending[]>();
   readonly #distrusted = new Set<AcceptorId>();
-  readonly #attempts = new Map<RequestId, number>();
   readonly #inputs: Input[] = [];
   #leader: Leader | undefined;
   #configuration: Configuration | undefined;
@@ -66,6 +65,7 @@ export class Host {
   #lastRead = 0;
   #isStepping = false;
   #isLeaving = false;
+  #broken: string | undefined;
 
   constructor(options: HostOptions) {
     this.#options = options;
@@ -89,6 +89,14 @@ export class Host {
     return this.#leader?.ballot;
   }
 
+  /**
+   * Why this process can do nothing more for the machine: what was chosen cannot be executed or read here (the
+   * machine's code, or a newer version's format), or an invariant is broken. Other machines go on.
+   */
+  get broken(): string | undefined {
+    return this.#broken;
+  }
+
   get configuration(): Configuration | undefined {
     return this.#configuration;
   }
@@ -99,11 +107,10 @@ export class Host {
 
   /** Tries to lead `configuration` in a round above any seen (PROTOCOL §4). */
   lead(configuration: Configuration): void {
-    if (this.#leader !== undefined) return;
+    if (this.#leader !== undefined || this.#broken !== undefined) return;
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
     this.#isLeaving = false;
-    this.#attempts.clear();
     const round = (this.#rounds.get(configuration.number) ?? 0) + 1;
     this.#rounds.set(configuration.number, round);
     this.#leader = new Leader({
@@ -137,6 +144,7 @@ export class Host {
   /** Answers with the applied slot once the state is the newest there is (PROTOCOL §6). */
   read(done: Done<Slot>): void {
     if (!this.serving) return done(notLeading(this.machine));
+    if (this.#reads.size >= READS_WAITING_MAX) return done(overloaded(this.machine));
     const read = ++this.#lastRead as ReadId;
     this.#reads.set(read, done);
     this.#step({ input: "read", read });
@@ -144,7 +152,7 @@ export class Host {
 
   /** A chosen value that the leader sent: executed if it is the next. False: something before it is missing. */
   learn(slot: Slot, text: string): boolean {
-    if (this.#leader !== undefined || slot <= this.replica.applied) return true;
+    if (this.#leader !== undefined || this.#broken !== undefined || slot <= this.replica.applied) return true;
     if (slot !== this.replica.applied + 1) return false;
     this.log.append(slot, text);
     this.#execute(slot, text);
@@ -156,11 +164,12 @@ export class Host {
     const { geometry, ports, machine } = this.#options;
     this.#configuration ??= configuration;
     const follower = new Follower({ configuration, geometry, digest: ports.digest, log: this.log });
-    let attempts = 0;
     const step = (input: FollowerInput): void => {
       // Whoever leads meanwhile learns as a leader does.
-      if (this.#leader !== undefined) return done(false);
-      for (const effect of follower.step(input)) carryOut(effect);
+      if (this.#leader !== undefined || this.#broken !== undefined) return done(false);
+      const effects = this.#guarded(() => follower.step(input));
+      if (effects === undefined) return done(false);
+      for (const effect of effects) carryOut(effect);
     };
     const carryOut = (effect: FollowerEffect): void => {
       if (effect.effect === "ask") {
@@ -169,8 +178,8 @@ export class Host {
           step({ input: "outcome", request, outcomes }),
         );
       } else if (effect.effect === "retry") {
-        const { request } = effect;
-        ports.after(backoffMs(++attempts, ports.random), () => step({ input: "resend", request }));
+        const { request, attempt } = effect;
+        ports.after(backoffMs(attempt, ports.random), () => step({ input: "resend", request }));
       } else if (effect.effect === "execute") this.#execute(effect.slot, effect.text);
       else done(effect.effect === "caughtUp");
     };
@@ -201,8 +210,7 @@ export class Host {
     const settled = this.replica.settled(command);
     if (settled?.reply === "unknownSession") return this.#confirmUnknown(command, done);
     if (settled !== undefined) return done(settled);
-    if (!this.#pump.queue({ command: encodeCommand(command), done }))
-      done(new Unavailable("unavailable", `${this.machine} has too many commands waiting: try again later`));
+    if (!this.#pump.queue({ command: encodeCommand(command), done })) done(overloaded(this.machine));
   }
 
   /** A leader that is deposed without knowing it does not know new sessions: look again after a read check. */
@@ -231,7 +239,11 @@ export class Host {
       for (let next = this.#inputs.shift(); next !== undefined; next = this.#inputs.shift()) {
         const leader = this.#leader;
         if (leader === undefined) continue;
-        for (const effect of leader.step(next)) this.#carryOut(leader, effect);
+        for (const effect of this.#guarded(() => leader.step(next)) ?? []) {
+          // What it said after it ended is nobody's business.
+          if (this.#leader !== leader) break;
+          this.#carryOut(leader, effect);
+        }
       }
     } finally {
       this.#isStepping = false;
@@ -249,7 +261,7 @@ export class Host {
       case "ask":
         return this.#ask(leader, effect);
       case "retry":
-        return this.#retry(leader, effect.request);
+        return this.#retry(leader, effect);
       case "execute":
         return this.#answer(effect.slot, this.#execute(effect.slot, effect.text));
       case "serve":
@@ -268,27 +280,26 @@ export class Host {
     const { request } = effect;
     this.#options.ports.ask(effect.of, this.machine, effect.verbs, (outcomes) => {
       if (this.#leader !== leader) return;
-      if (outcomes.every(({ outcome }) => outcome !== "unknown")) this.#attempts.delete(request);
       this.#step({ input: "outcome", request, outcomes });
     });
   }
 
-  #retry(leader: Leader, request: RequestId): void {
-    const attempt = (this.#attempts.get(request) ?? 0) + 1;
-    this.#attempts.set(request, attempt);
+  #retry(leader: Leader, { request, attempt }: Extract<Effect, { effect: "retry" }>): void {
     this.#options.ports.after(backoffMs(attempt, this.#options.ports.random), () => {
       if (this.#leader === leader) this.#step({ input: "resend", request });
     });
   }
 
-  #execute(slot: Slot, text: string): readonly Reply[] {
-    const replies = this.replica.execute(slot, text);
-    this.#options.events.executed(slot, text);
+  /** Undefined: it could not be executed, and the machine is stopped here. */
+  #execute(slot: Slot, text: string): readonly Reply[] | undefined {
+    const replies = this.#guarded(() => this.replica.execute(slot, text));
+    if (replies !== undefined) this.#options.events.executed(slot, text);
     return replies;
   }
 
   /** Only now, after executing, is anybody answered. */
-  #answer(slot: Slot, replies: readonly Reply[]): void {
+  #answer(slot: Slot, replies: readonly Reply[] | undefined): void {
+    if (replies === undefined) return;
     const waiting = this.#waiting.get(slot) ?? [];
     this.#waiting.delete(slot);
     this.#pump.executed();
@@ -305,11 +316,26 @@ export class Host {
     }
   }
 
+  /**
+   * Runs the core or the machine's code. If it throws, this machine is stopped here: going on could only make it
+   * worse, and stopping the whole process would take other machines down.
+   */
+  #guarded<Result>(work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#broken = error instanceof Error ? error.message : String(error);
+      if (this.#leader !== undefined) this.#abdicate(this.#leader, { why: "broken", detail: this.#broken });
+      return undefined;
+    }
+  }
+
   #abdicate(leader: Leader, abdication: Abdication): void {
     this.#leader = undefined;
     this.#inputs.length = 0;
     if (abdication.why === "fenced") this.noteBallot(abdication.by);
     if (abdication.why === "damaged") this.#distrusted.add(abdication.acceptor);
+    if (abdication.why === "alarm") this.#broken = abdication.alarm.detail;
     const proposed = [...this.#waiting.values()].flat();
     const reads = [...this.#reads.values()];
     this.#waiting.clear();
@@ -321,6 +347,9 @@ export class Host {
   }
 }
 
+/** Reads waiting for their check; beyond this callers are told to come back later. */
+const READS_WAITING_MAX = 20_000;
+
 /** How often a leader that hands over looks whether everything under way is finished. */
 const BETWEEN_CHECKS_MS = 2;
 
@@ -331,6 +360,10 @@ export function configurationOf(ballot: Ballot): ConfigurationNumber {
 
 function notLeading(machine: MachineId): Unavailable {
   return new Unavailable("not_leader", `this process does not lead ${machine}: ask whoever does`);
+}
+
+function overloaded(machine: MachineId): Unavailable {
+  return new Unavailable("unavailable", `too much waits for ${machine}: try again later`);
 }
 
 function unknownOutcome(machine: MachineId): OutcomeUnknown {

@@ -46,6 +46,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
   /** Leads `configuration`, in one try. @throws Unavailable when it was beaten or takes longer than `deadlineMs`. */
   lead(configuration: Configuration, deadlineMs: number): Promise<void> {
     if (this.host.serving) return Promise.resolve();
+    if (this.host.broken !== undefined) return Promise.reject(brokenHere(this.machine, this.host.broken));
     return new Promise((resolve, reject) => {
       const settle = (error?: TheseusError): void => {
         clearTimeout(timer);
@@ -56,11 +57,10 @@ export class Hosted extends EventEmitter<HostedEvents> {
       };
       const onServing = (): void => settle();
       const onAbdicated = (abdication: Abdication): void => settle(notElected(this.machine, abdication));
-      const timer = setTimeout(
-        () =>
-          settle(new Unavailable("unavailable", `too few acceptors of ${this.machine} answer: try later`)),
-        deadlineMs,
-      );
+      const timer = setTimeout(() => {
+        settle(new Unavailable("unavailable", `too few acceptors of ${this.machine} answer: try later`));
+        this.host.resign();
+      }, deadlineMs);
       this.once("serving", onServing);
       this.once("abdicated", onAbdicated);
       this.host.lead(configuration);
@@ -77,6 +77,11 @@ export class Hosted extends EventEmitter<HostedEvents> {
         if (--missing === 0) resolve(results);
       });
     });
+  }
+
+  /** Learns what the tables cover; a table that does not answer is passed over. */
+  catchUp(configuration: Configuration): Promise<boolean> {
+    return new Promise((resolve) => this.host.catchUp(configuration, resolve));
   }
 
   /** Resolves once the replica's state is the newest there is, with its slot. */
@@ -116,12 +121,18 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
         `${abdication.acceptor} is damaged (${abdication.detail}): try again`,
       );
     case "alarm":
-      return new Unavailable(
-        "unavailable",
-        `${machine} stopped: invariant ${abdication.alarm.invariant} is broken (${abdication.alarm.detail})`,
-      );
+      return brokenHere(machine, `invariant ${abdication.alarm.invariant}: ${abdication.alarm.detail}`);
+    case "broken":
+      return brokenHere(machine, abdication.detail);
     case "overtaken":
     case "stopped":
       return new Unavailable("not_leader", `this process no longer leads ${machine}: try again`);
   }
+}
+
+function brokenHere(machine: string, why: string): Unavailable {
+  return new Unavailable(
+    "unavailable",
+    `${machine} is stopped in this process, since it cannot go on rightly: ${why}`,
+  );
 }

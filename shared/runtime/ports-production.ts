@@ -26,6 +26,11 @@ export function productionPorts(storeOf: (acceptor: AcceptorId) => AcceptorStore
     now: () => Date.now(),
     elapsed: () => performance.now(),
     random: () => randomInt(RANDOM_STEPS) / RANDOM_STEPS,
-    digest: (text) => createHash("sha256").update(text).digest("hex"),
+    digest: sha256,
   };
+}
+
+/** As hexadecimal. */
+export function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex");
 }

@@ -80,7 +80,9 @@ export class SqliteTable {
     { database, identity, say }: OpenTable,
     requests: readonly TableRequest[],
   ): TableOutcomes | undefined {
-    whileBusy(() => database.exec("BEGIN IMMEDIATE"));
+    // Readers need not wait for whoever writes, or stands still in the middle of writing.
+    const isReading = requests.every(({ verbs }) => verbs.every(({ verb }) => verb === "read"));
+    whileBusy(() => database.exec(isReading ? "BEGIN" : "BEGIN IMMEDIATE"));
     try {
       const outcomes = requests.map(({ machine, verbs }) => verbs.map((verb) => say(machine, verb)));
       if (identityOf(this.#path) !== identity) return undefined;

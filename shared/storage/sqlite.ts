@@ -27,6 +27,9 @@ export function sqliteStore(path: string, incarnation: string): AcceptorStore {
   return new SqliteStore({ path, incarnation });
 }
 
+/** While a table hangs, what waits for it must not fill the memory: beyond this the outcome is unknown at once. */
+const MAILBOX_MAX = 2_000;
+
 interface Request {
   readonly settle: (outcomes: readonly Outcome[]) => void;
   /** Its answer when none comes. */
@@ -37,6 +40,8 @@ class SqliteStore implements AcceptorStore {
   readonly #table: SqliteWorkerData;
   readonly #underWay = new Map<number, Request>();
   #lastId = 0;
+  /** Requests that the worker has not answered, also those whose callers were told "unknown" long ago. */
+  #mailbox = 0;
   #worker: Worker | undefined;
   #restartAtMs = 0;
   #lost = false;
@@ -50,7 +55,7 @@ class SqliteStore implements AcceptorStore {
     if (this.#lost) return Promise.resolve(verbs.map(() => GONE));
     const worker = this.#runningWorker();
     const unknown = verbs.map(() => UNKNOWN);
-    if (worker === undefined) return Promise.resolve(unknown);
+    if (worker === undefined || this.#mailbox >= MAILBOX_MAX) return Promise.resolve(unknown);
     const id = ++this.#lastId;
     return new Promise((resolve) => {
       const settle = (outcomes: readonly Outcome[]) => {
@@ -60,6 +65,7 @@ class SqliteStore implements AcceptorStore {
       };
       const timeout = setTimeout(settle, REQUEST_TIMEOUT_MS, unknown);
       this.#underWay.set(id, { settle, unknown });
+      this.#mailbox++;
       worker.postMessage({ id, machine, verbs } satisfies SqliteMessage);
     });
   }
@@ -80,6 +86,7 @@ class SqliteStore implements AcceptorStore {
     const worker = new Worker(WORKER, { workerData: this.#table });
     worker.on("message", ({ answers, lost }: SqliteReply) => {
       this.#lost ||= lost;
+      this.#mailbox -= answers.length;
       for (const { id, outcomes } of answers) this.#underWay.get(id)?.settle(outcomes);
     });
     worker.on("error", (error: Error) => process.emitWarning(error));
@@ -90,6 +97,7 @@ class SqliteStore implements AcceptorStore {
   /** Node delivers the worker's last answers before it says that the worker is no more. */
   #exited(): void {
     this.#worker = undefined;
+    this.#mailbox = 0;
     this.#restartAtMs = performance.now() + RESTART_BACKOFF_MS;
     for (const { settle, unknown } of this.#underWay.values()) settle(unknown);
   }

@@ -25,6 +25,7 @@ function deploymentIn(dir: string): Deployment {
   const quorums = majority(acceptors.map(({ id }) => id));
   const configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
   return {
+    id: "0123456789abcdef",
     registry: { machine: "registry/main" as MachineId, configuration, acceptors },
     acceptors: ["a1", "a2", "a3"].map(server),
   };
@@ -86,8 +87,12 @@ test.each([
   ["[]", "it names no format"],
   ['{"format":"1"}', "it names no format"],
   ['{"format":0}', "it names no format"],
-  ['{"format":1}', "its registry has no machine"],
-  ['{"format":1,"registry":{"machine":"registry/main"}}', "its registry's configuration has no number"],
+  ['{"format":1}', "it has no id"],
+  ['{"format":1,"id":"x"}', "its registry has no machine"],
+  [
+    '{"format":1,"id":"x","registry":{"machine":"registry/main"}}',
+    "its registry's configuration has no number",
+  ],
 ])("Garbage is refused: %s", async (text, fault) => {
   const file = deploymentFile(temporaryFolder());
   writeFileSync(file, text);

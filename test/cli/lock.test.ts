@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { lockFolder } from "../../cli/dev/lock.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -24,6 +24,9 @@ test("One holder at a time: the second is told who the first is, and what to do"
 test("A holder that was killed holds no longer, whatever its file says", async () => {
   const dir = temporaryFolder();
   const holder = spawn(process.execPath, [HOLDER, dir], { stdio: ["ignore", "pipe", "inherit"] });
+  onTestFinished(() => {
+    holder.kill("SIGKILL");
+  });
   await once(holder.stdout, "data");
   expect(() => lockFolder(dir)).toThrow(`process ${holder.pid}`);
   holder.kill("SIGKILL");

@@ -1,5 +1,6 @@
 /** The client against real servers that fail in every way a server may. */
 import { afterEach, beforeEach, describe, expect, expectTypeOf, test } from "vitest";
+import { ExchangeFailed } from "../../shared/client/exchange.ts";
 import {
   CommandOutcomeUnknown,
   connect,
@@ -10,7 +11,8 @@ import {
   Unavailable,
 } from "../../shared/client/index.ts";
 import type { InboxMessage } from "../../shared/client/machine.ts";
-import type { LogLine } from "../../shared/wire.ts";
+import type { TheseusError } from "../../shared/errors.ts";
+import { type LogLine, problemOf } from "../../shared/wire.ts";
 import { type Fault, FaultyServer, faults } from "../support/faulty-server.ts";
 import { MemoryBackend } from "../support/memory-backend.ts";
 import { tally } from "../support/tally.ts";
@@ -159,13 +161,30 @@ describe("exactly once", () => {
     expect(error).toBeInstanceOf(Unavailable);
   });
 
-  test("a forgotten session means unknown, and the next command has a new one", async () => {
+  test("commands that meet forgotten sessions were not executed, and go again in new ones", async () => {
+    const machine = main();
+    const twenty = () => Promise.all(Array.from({ length: 20 }, () => machine.send(add(1))));
+    await twenty();
+    backend.forget();
+    expect(new Set(await twenty()).size).toBe(20);
+    expect(await machine.query("total")).toBe(20);
+  });
+
+  test("a session that is forgotten after an unknown outcome leaves it unknown, and the next command has a new one", async () => {
     const machine = main();
     await Promise.all([machine.send(add(1)), machine.send(add(1))]);
-    backend.forget();
-    await expect(machine.send(add(1))).rejects.toMatchObject({ code: "unknown_session", sequence: 2 });
+    server.fault("/commands", async (next, bindings) => {
+      await next();
+      backend.forget();
+      return faults.dropBeforeExecuting(next, bindings);
+    });
+    const unknown = await machine.send(add(1)).catch((error) => error);
+    expect(unknown).toBeInstanceOf(CommandOutcomeUnknown);
+    expect(unknown).toMatchObject({ code: "unknown_session", sequence: 2, retryable: false });
     expect(await machine.query("total")).toBe(0);
     expect(await machine.send(add(1))).toBe(1);
+    const asked = machine.send(add(1), { attempt: unknown });
+    await expect(asked).rejects.toBeInstanceOf(CommandOutcomeUnknown);
   });
 
   test("closing ends what is under way", async () => {
@@ -177,6 +196,109 @@ describe("exactly once", () => {
       return faults.dropBeforeExecuting(next, bindings);
     });
     await expect(machine.send(add(1))).rejects.toBeInstanceOf(CommandOutcomeUnknown);
+  });
+});
+
+describe("once an outcome is unknown", () => {
+  const unknown = new OutcomeUnknown("outcome_unknown", "the leader was deposed");
+  const notLeading = new Unavailable("not_leader", "another leads");
+  const noSuchCommand = new Invalid("invalid_command", "a newer schema has no such command");
+  const answering =
+    (...errors: readonly TheseusError[]): Fault =>
+    async () =>
+      Response.json(errors.map(problemOf));
+
+  /** A machine with one session for each command of a batch. */
+  async function ready(sessions: number, deadlineMs?: number) {
+    const theseus = connect(server.url, deadlineMs === undefined ? {} : { deadlineMs });
+    opened.push(theseus);
+    const machine = theseus.machine(tally, "main");
+    await Promise.all(Array.from({ length: sessions }, () => machine.send(add(0))));
+    return machine;
+  }
+  const failure = (sent: Promise<unknown>) => sent.then(String, (error) => error);
+
+  test("refusals until the deadline do not make it 'not executed'; of the others in its batch they do", async () => {
+    const machine = await ready(2, 500);
+    server.fault("/commands", async (next, bindings) => {
+      backend.failure = notLeading;
+      return answering(unknown, notLeading)(next, bindings);
+    });
+    const [fenced, refused] = await Promise.all([
+      failure(machine.send(add(1))),
+      failure(machine.send(add(10))),
+    ]);
+    expect(fenced).toBeInstanceOf(CommandOutcomeUnknown);
+    expect(refused).toBeInstanceOf(Unavailable);
+    const asked = await failure(machine.send(add(1), { attempt: fenced, deadlineMs: 100 }));
+    expect(asked).toBeInstanceOf(CommandOutcomeUnknown);
+    backend.failure = undefined;
+    expect(await machine.send(add(1), { attempt: fenced })).toBe(1);
+  });
+
+  test.each([
+    ["an element's", answering(unknown)],
+    ["a request's", faults.dropBeforeExecuting],
+  ])("%s later refusal does not make it 'never executed'", async (_, fault: Fault) => {
+    const machine = await ready(1);
+    server.fault("/commands", async (next, bindings) => {
+      backend.invalid = noSuchCommand;
+      return fault(next, bindings);
+    });
+    expect(await failure(machine.send(add(1)))).toBeInstanceOf(CommandOutcomeUnknown);
+    expect(await failure(machine.send(add(1)))).toMatchObject({ code: "invalid_command" });
+  });
+
+  test("nor does a refusal of the whole request", async () => {
+    const machine = await ready(1);
+    const forbidden: Fault = async () => new Response("log in first", { status: 403 });
+    server.fault("/commands", faults.dropAfterExecuting, forbidden);
+    const doubtful = await failure(machine.send(add(1)));
+    expect(doubtful).toBeInstanceOf(CommandOutcomeUnknown);
+    expect(await machine.send(add(1), { attempt: doubtful })).toBe(1);
+  });
+
+  test("the machine's own word ends it", async () => {
+    const machine = await ready(1);
+    server.fault("/commands", faults.dropAfterExecuting);
+    expect(await failure(machine.send({ type: "break" }))).toMatchObject({ code: "apply_failed" });
+    const sessions = (await logged()).flatMap((one) => ("session" in one ? [one.session] : []));
+    const stale = await failure(
+      machine.send(add(1), { attempt: { session: sessions[0] ?? "", sequence: 1 } }),
+    );
+    expect(stale).toMatchObject({
+      code: "stale_sequence",
+      message: expect.stringContaining("no longer known"),
+    });
+  });
+
+  test("an answer that only a newer version understands is no response", async () => {
+    const machine = await ready(1);
+    server.fault("/commands", async () => Response.json([{ code: "new_code", detail: "" }]));
+    expect(await failure(machine.send(add(1)))).toBeInstanceOf(CommandOutcomeUnknown);
+  });
+
+  test("a session's opening without an answer leaves no command in doubt", async () => {
+    server.fault("/sessions", faults.hang);
+    expect(await failure(client().machine(tally, "main").send(add(1), { deadlineMs: 100 }))).toBeInstanceOf(
+      Unavailable,
+    );
+    const impatient = connect(server.url, { deadlineMs: 100 });
+    opened.push(impatient);
+    server.fault("/sessions", faults.hang);
+    const error = await failure(impatient.machine(tally, "main").send(add(1), { deadlineMs: 5_000 }));
+    expect(error).toBeInstanceOf(Unavailable);
+  });
+
+  test.each([
+    [true, { code: "ECONNREFUSED", syscall: "connect" }],
+    [true, { code: "ENOTFOUND", syscall: "getaddrinfo" }],
+    [true, new AggregateError([{ syscall: "connect" }, { syscall: "connect" }])],
+    [false, { code: "EHOSTUNREACH", syscall: "read" }],
+    [false, new AggregateError([{ syscall: "connect" }, { syscall: "write" }])],
+    [false, new Error("socket hang up")],
+  ])("never sent: %s for %j", (expected, cause) => {
+    expect(new ExchangeFailed(cause).neverSent).toBe(expected);
   });
 });
 
@@ -315,6 +437,14 @@ describe("finding the leader", () => {
     expect(await sent).toBe(1);
   });
 
+  test.each(["ftp://127.0.0.1:1", "urn:x:y", "no address"])("a leader at %j is ignored", async (leader) => {
+    backend.failure = elsewhere(leader);
+    const sent = main().send(add(1));
+    while (server.requests.length < 3) await turn();
+    backend.failure = undefined;
+    expect(await sent).toBe(1);
+  });
+
   test("of several addresses one is enough", async () => {
     expect(await main([NOBODY, server.url]).send(add(1))).toBe(1);
     const leaderless = new MemoryBackend(tally);
@@ -366,6 +496,29 @@ describe("streams", () => {
     while (backend.listeners > 0) await turn();
   });
 
+  test("a message that looks like a problem is a message", async () => {
+    const problems = [
+      problemOf(new Invalid("not_found", "no")),
+      problemOf(new Unavailable("unavailable", "no")),
+    ];
+    for (const message of problems) await main().send({ type: "relay", client: "bob", message });
+    const reader = main().inbox("bob")[Symbol.asyncIterator]();
+    for (const message of problems) expect((await reader.next()).value).toMatchObject({ message });
+    await reader.return?.();
+  });
+
+  test("an event `problem` is an error, and is not resumed from", async () => {
+    const eventStream = (problem: object): Fault => {
+      const text = `id: 7\nevent: problem\ndata: ${JSON.stringify(problem)}\n\n`;
+      return async () => new Response(text, { headers: { "content-type": "text/event-stream" } });
+    };
+    const passing = [problemOf(new Unavailable("unavailable", "no")), { code: "new_code", detail: "" }];
+    server.fault("/bob", ...passing.map(eventStream), eventStream(problemOf(new Invalid("not_found", "no"))));
+    const next = main().inbox("bob")[Symbol.asyncIterator]().next();
+    await expect(next).rejects.toMatchObject({ code: "not_found" });
+    expect(server.count("/bob")).toBe(3);
+  });
+
   test("an inbox that can never be is an error", async () => {
     await expect(
       client().machine("nope", "main").inbox("bob")[Symbol.asyncIterator]().next(),
@@ -381,6 +534,14 @@ describe("streams", () => {
     const slots = (await collected(machine.log({ from: 2 }))).map(({ slot }) => slot);
     expect(slots).toEqual([2, 3, 4, 5, 6]);
     expect(server.count("/log")).toBe(2);
+  });
+
+  test("what is no line of a log is an error, though only a newer version knows it", async () => {
+    const line = `${JSON.stringify({ code: "new_code", detail: "" })}\n`;
+    const unheardOf: Fault = async () =>
+      new Response(line, { headers: { "content-type": "application/x-ndjson" } });
+    server.fault("/log", unheardOf);
+    await expect(collected(main().log())).rejects.toBeInstanceOf(OutcomeUnknown);
   });
 
   test("a log that cannot be read is an error, not a short log", async () => {

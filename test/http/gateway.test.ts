@@ -7,9 +7,11 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { connect } from "../../shared/client/index.ts";
 import { Unavailable } from "../../shared/errors.ts";
 import { BODY_BYTES_MAX } from "../../shared/limits.ts";
-import { Forwarder } from "../../shared/runtime/gateway/forward.ts";
+import { Forwarder, type ForwarderOptions } from "../../shared/runtime/gateway/forward.ts";
 import { LeaderDirectory } from "../../shared/runtime/gateway/leader-directory.ts";
 import { isRepeatable } from "../../shared/runtime/gateway/repeatable.ts";
+import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
+import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { type Served, serve } from "../../shared/runtime/http/serve.ts";
 import { type Fault, FaultyServer, faults } from "../support/faulty-server.ts";
 import { MemoryBackend } from "../support/memory-backend.ts";
@@ -51,11 +53,11 @@ async function started(backend: MemoryBackend): Promise<FaultyServer> {
 
 async function gatewayTo(
   leaders: readonly string[],
-  { registry, deadlineMs }: { readonly registry?: string; readonly deadlineMs?: number } = {},
+  { registry, ...options }: ForwarderOptions & { readonly registry?: string } = {},
 ): Promise<Served> {
   const directory = new LeaderDirectory(leaders, registry);
   const report = (error: unknown) => void reported.push(error);
-  const forwarder = new Forwarder(directory, report, deadlineMs);
+  const forwarder = new Forwarder(directory, report, options);
   await directory.renew();
   const served = await serve(forwarder.app, { port: 0, report });
   cleanup.push(async () => {
@@ -114,6 +116,30 @@ describe("finding the leader", () => {
     expect(await post(COMMANDS, add(1), { "idempotency-key": "k" }, to)).toMatchObject({
       body: { response: 2 },
     });
+  });
+
+  test("what the registry lists and is no address is passed over", async () => {
+    const addresses = ["no address", "urn:x:y", "ftp://127.0.0.1:1", leader.url];
+    const listed = { leaders: addresses.map((address) => ({ id: "l", address })) };
+    const registry = await serve({ fetch: () => Response.json(listed) }, { port: 0 });
+    cleanup.push(() => registry.close());
+    const to = await gatewayTo([], { registry: registry.url, deadlineMs: 1_500 });
+    expect(await post(COMMANDS, add(1), {}, to)).toMatchObject({ status: 200, body: { response: 1 } });
+  });
+
+  test("leaders of another deployment are passed over", async () => {
+    const theirs = new MemoryBackend(tally);
+    const guarded = [
+      await serve(ofDeployment(httpInterface(theirs), "theirs"), { port: 0 }),
+      await serve(ofDeployment(httpInterface(leads), "ours"), { port: 0 }),
+    ];
+    for (const served of guarded) cleanup.push(() => served.close());
+    const to = await gatewayTo(
+      guarded.map(({ url }) => url),
+      { deployment: "ours" },
+    );
+    expect(await post(COMMANDS, add(1), {}, to)).toMatchObject({ status: 200, body: { response: 1 } });
+    expect([theirs.slots, leads.slots]).toEqual([0, 1]);
   });
 
   test("after a failure the registry is asked again", async () => {
@@ -187,6 +213,63 @@ describe("a connection that breaks after the request was sent", () => {
     leader.fault("/commands", faults.hangAfterExecuting);
     expect(await post(COMMANDS, add(1), {}, to)).toMatchObject({ status: 504 });
     expect(leader.count("/commands")).toBe(1);
+  });
+
+  describe("what the last attempt says of itself is not passed on as if it were of all", () => {
+    const steal = { command: { type: "steal" } };
+    const thief = { ...steal, session: "1-0", sequence: 1 };
+
+    test.each(["dropBeforeExecuting", "dropAfterExecuting"])("%s: a refusal alone", async (name) => {
+      await openSession();
+      expect(await post(COMMANDS, thief)).toMatchObject({ status: 422 });
+      leader.fault("/commands", broken[name] as Fault);
+      expect(await post(COMMANDS, thief)).toMatchObject({ status: 504, body: { code: "outcome_unknown" } });
+    });
+
+    test("refusals in an array, of which the others are answered", async () => {
+      await post(
+        `${MAIN}/sessions`,
+        [1, 2, 3, 4].map((n) => ({ nonce: String(n) })),
+      );
+      const inSession = [add(10), steal, { command: { type: "break" } }, add(1)].map((one, index) => ({
+        ...one,
+        session: `1-${index === 3 ? 99 : index}`,
+        sequence: 1,
+      }));
+      leader.fault("/commands", faults.dropAfterExecuting);
+      expect(await post(COMMANDS, inSession)).toMatchObject({
+        status: 200,
+        body: [
+          { response: 10 },
+          { code: "outcome_unknown", status: 504 },
+          { code: "apply_failed" },
+          { code: "outcome_unknown" },
+        ],
+      });
+      expect(await post(COMMANDS, inSession)).toMatchObject({
+        body: [{ response: 10 }, { code: "invalid_command" }, {}, { code: "unknown_session" }],
+      });
+    });
+
+    test("a session that was forgotten between two attempts: the client sends the command once only", async () => {
+      const theseus = connect(gateway.url);
+      cleanup.push(() => theseus.close());
+      const machine = theseus.machine("tally", "main");
+      await machine.send({ type: "add", amount: 1 });
+      leader.fault("/commands", async (next, bindings) => {
+        await next();
+        leads.forget();
+        return faults.dropBeforeExecuting(next, bindings);
+      });
+      const sent = machine.send({ type: "add", amount: 10 });
+      await expect(sent).rejects.toMatchObject({ code: "unknown_session", sequence: 2 });
+      expect(await total()).toBe(0);
+    });
+
+    test("reads are in no doubt", async () => {
+      leader.fault("/nope", faults.dropBeforeExecuting);
+      expect(await post(`${MAIN}/queries/nope`, {})).toMatchObject({ status: 404 });
+    });
   });
 
   const body = (value: unknown) => JSON.stringify(value);

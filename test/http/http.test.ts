@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { Agent, get as httpGet, type IncomingMessage } from "node:http";
 import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { Forbidden, OutcomeUnknown, Unavailable } from "../../shared/errors.ts";
+import { Forbidden, Invalid, OutcomeUnknown, Unavailable } from "../../shared/errors.ts";
 import { BODY_BYTES_MAX } from "../../shared/limits.ts";
+import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { type Served, serve } from "../../shared/runtime/http/serve.ts";
 import { errorOf, isProblem, problemOf } from "../../shared/wire.ts";
@@ -79,14 +80,58 @@ describe("commands", () => {
     expect((await post(`${MAIN}/queries/total`, {})).body.result).toBe(1);
   });
 
-  test("in an array element i has the key KEY/i", async () => {
+  test("in an array element i has a key of its own, which no header can name", async () => {
     const headers = { "idempotency-key": "k" };
     const first = await post(COMMANDS, [add(1), add(2)], headers);
     expect(await post(COMMANDS, [add(1), add(2)], headers)).toEqual(first);
-    expect(await post(COMMANDS, add(2), { "idempotency-key": "k/1" })).toMatchObject({
-      body: { response: 3 },
+    const keys = JSON.parse(
+      (await rawRequest(served.url, { path: `${MAIN}/log?from=1` })).text.split("\n")[0]!,
+    ).commands;
+    expect(keys).toMatchObject([{ key: "k 0" }, { key: "k 1" }]);
+    expect((await post(COMMANDS, add(2), { "idempotency-key": "k 1" })).status).toBe(400);
+    const other = await post(COMMANDS, add(4), { "idempotency-key": "k/1" });
+    expect(other).toMatchObject({ body: { response: 7 } });
+  });
+
+  describe("when a newer schema has no such command", () => {
+    const upgrade = () => {
+      backend.invalid = new Invalid("invalid_command", "no such command");
+    };
+
+    test.each(["a session", "a key"])(
+      "what was executed before with %s is answered as it was",
+      async (by) => {
+        const session = by === "a session" ? await openSession("n") : undefined;
+        const headers = session === undefined ? { "idempotency-key": "k" } : {};
+        const command = (sequence: number) => (session ? { ...add(1), session, sequence } : add(1));
+        const alone = await post(COMMANDS, command(1), headers);
+        const inArray = await post(COMMANDS, [command(2)], headers);
+        upgrade();
+        if (session)
+          expect((await post(COMMANDS, command(1))).body).toMatchObject({ code: "stale_sequence" });
+        else expect(await post(COMMANDS, command(1), headers)).toEqual(alone);
+        expect(await post(COMMANDS, [command(2)], headers)).toEqual(inArray);
+        if (session)
+          expect(await post(COMMANDS, command(2))).toMatchObject({ status: 200, body: inArray.body[0] });
+      },
+    );
+
+    test("what was not is refused", async () => {
+      const session = await openSession("n");
+      upgrade();
+      for (const body of [add(1), { ...add(1), session, sequence: 1 }])
+        expect(await post(COMMANDS, body)).toMatchObject({ status: 422, body: { code: "invalid_command" } });
+      expect((await post(COMMANDS, add(1), { "idempotency-key": "k" })).status).toBe(422);
     });
-    expect((await post(`${MAIN}/queries/total`, {})).body.result).toBe(3);
+
+    test("whoever does not lead cannot say", async () => {
+      upgrade();
+      backend.failure = new Unavailable("not_leader", "another leads");
+      const command = { ...add(1), session: "1-0", sequence: 1 };
+      expect((await post(COMMANDS, command)).status).toBe(421);
+      expect((await post(COMMANDS, [add(1), command])).status).toBe(421);
+      expect((await post(COMMANDS, add(1))).status).toBe(422);
+    });
   });
 
   test("in an array each element has its own answer or its own problem", async () => {
@@ -107,8 +152,8 @@ describe("commands", () => {
       { code: "invalid_command", status: 422 },
       { code: "invalid_request", status: 400 },
       { code: "apply_failed", status: 422, slot: 3 },
-      { code: "stale_sequence", status: 409 },
-      { code: "unknown_session", status: 409, retryable: true },
+      { code: "stale_sequence", status: 409, detail: expect.stringContaining("no longer known") },
+      { code: "unknown_session", status: 409, retryable: false },
       { slot: 3, response: 31 },
     ]);
   });
@@ -431,6 +476,16 @@ describe("the server", () => {
     expect((await post(COMMANDS, add(1))).status).toBe(200);
   });
 
+  test("a request for another deployment is not executed", async () => {
+    const guarded = await serve(ofDeployment(httpInterface(backend), "ours"), { port: 0 });
+    const statuses = [];
+    for (const headers of [{ "theseus-deployment": "theirs" }, { "theseus-deployment": "ours" }, {}])
+      statuses.push((await postJson(guarded.url, COMMANDS, add(1), headers)).status);
+    await guarded.close();
+    expect(statuses).toEqual([503, 200, 200]);
+    expect(backend.slots).toBe(2);
+  });
+
   test("a port in use is said in words", async () => {
     await expect(serve(httpInterface(backend), { port: served.port })).rejects.toThrow(
       `port ${served.port} is in use`,
@@ -472,7 +527,9 @@ describe("problems", () => {
     expect(isProblem(problem)).toBe(true);
     expect(errorOf(problem)).toEqual(error);
     expect(errorOf(problem).constructor).toBe(error.constructor);
-    expect(errorOf(problem)).toMatchObject({ code: error.code, leader: error.leader, slot: error.slot });
+    const { code, leader, slot, retryable } = error;
+    expect(errorOf(problem)).toMatchObject({ code, leader, slot, retryable });
+    expect(problem.retryable).toBe(retryable);
   });
 
   test.each([null, "x", {}, { code: "new_code", detail: "" }, { code: "toString", detail: "" }])(

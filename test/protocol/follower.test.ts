@@ -1,8 +1,17 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { GONE, HEAD, type Item, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
+import {
+  FIRST_HEAD,
+  GONE,
+  HEAD,
+  type Item,
+  type Outcome,
+  UNKNOWN,
+  type Verb,
+} from "../../shared/protocol/acceptor.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../../shared/protocol/follower.ts";
 import { RecentLog } from "../../shared/protocol/log.ts";
 import type { Ask } from "../../shared/protocol/requests.ts";
+import type { Slot } from "../../shared/protocol/slot.ts";
 import { acceptors, Bench, chunkKey, nameOf, saying, sha256, to } from "../paper/support.ts";
 
 const GEOMETRY = { lanes: 4, chunkSlots: 2 };
@@ -49,10 +58,11 @@ function follow(answerOf: (of: string, verb: Verb) => Outcome | undefined = () =
 }
 
 describe("a follower", () => {
-  it("executes what the first table covers: chunks, never cells", () => {
+  it("executes what the tables cover: chunks, never cells, and each once", () => {
     const { told, asked } = follow();
     expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
-    expect(new Set(asked)).toEqual(new Set(["S1"]));
+    // The others are asked for their Heads only: they have nothing more.
+    expect(asked).toEqual(["S1", "S1", "S2", "S3"]);
     expect(log.last).toBe(4);
   });
 
@@ -69,6 +79,11 @@ describe("a follower", () => {
     expect(asked).not.toContain("S1");
   });
 
+  it("is not content with a table that lags: the next may have more", () => {
+    bench.table("S1").set(HEAD, { ...FIRST_HEAD, covered: 2 as Slot });
+    expect(follow().told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
+  });
+
   it("tries the next table when one is lost", () => {
     bench.table("S1").isLost = true;
     expect(follow().told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
@@ -83,7 +98,7 @@ describe("a follower", () => {
     else bench.table("S1").set(key, item);
     const { told, asked } = follow();
     expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
-    expect(asked).toEqual(["S1", "S1", "S2", "S2"]);
+    expect(asked).toEqual(["S1", "S1", "S2", "S2", "S3"]);
   });
 
   it("says so when no table can be learned from", () => {

@@ -32,6 +32,7 @@ function start(quorums: QuorumSpec): void {
     passed: (of) => passed.push(...of),
     fenced: (by) => fenced.push(by),
     lost: (of) => lost.push(of),
+    isLost: (of) => lost.includes(of),
   });
 }
 beforeEach(() => start(majority(ALL)));

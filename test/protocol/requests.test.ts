@@ -58,7 +58,7 @@ describe("an unknown outcome is not an answer", () => {
     taken();
     requests.outcome(ONE, [UNKNOWN, APPLIED, UNKNOWN]);
     expect(settled).toEqual([[VERBS[1], APPLIED]]);
-    expect(taken()).toEqual([{ effect: "retry", request: 1 }]);
+    expect(taken()).toEqual([{ effect: "retry", request: 1, attempt: 1 }]);
     requests.resend(ONE);
     const [again] = taken();
     expect(again).toEqual({ effect: "ask", request: 1, of: S1, verbs: [VERBS[0], VERBS[2]] });
@@ -75,12 +75,12 @@ describe("an unknown outcome is not an answer", () => {
 
   it("however often", () => {
     requests.ask(S1, [chunk(0)], settle);
-    for (let attempt = 0; attempt < 50; attempt++) {
+    for (let attempt = 1; attempt <= 50; attempt++) {
       taken();
       requests.outcome(ONE, [UNKNOWN]);
       requests.resend(ONE);
       expect(taken()).toEqual([
-        { effect: "retry", request: 1 },
+        { effect: "retry", request: 1, attempt },
         { effect: "ask", request: 1, of: S1, verbs: [chunk(0)] },
       ]);
     }
@@ -118,7 +118,7 @@ it("gives up what another could answer as well, after some tries", () => {
   expect(givenUp).toBe(0);
   requests.resend(ONE);
   requests.resend(ONE);
-  expect([givenUp, taken()]).toEqual([1, [{ effect: "retry", request: 1 }]]);
+  expect([givenUp, taken()]).toEqual([1, [{ effect: "retry", request: 1, attempt: TRIES_MAX }]]);
   requests.outcome(ONE, [APPLIED, APPLIED, APPLIED]);
   expect(settled).toEqual([]);
 });

@@ -717,7 +717,13 @@ const driver: readonly Mutant[] = [
   {
     name: "unknown is not asked again",
     rule: "§1 resend the identical request; invariant 13",
-    edits: [{ file: REQUESTS, find: 'this.#emit({ effect: "retry", request: id });', replace: "" }],
+    edits: [
+      {
+        file: REQUESTS,
+        find: 'this.#emit({ effect: "retry", request: id, attempt: request.attempts++ });',
+        replace: "",
+      },
+    ],
   },
   {
     name: "the pump ignores rule U",

@@ -112,6 +112,7 @@ export class Process {
   #run(what: () => void): void {
     try {
       what();
+      if (this.host.broken !== undefined) throw new Error(this.host.broken);
     } catch (cause) {
       if (cause instanceof Violation) throw cause;
       throw new Violation("NO_EXCEPTION", `${this.name} threw ${String(cause)}`, { cause });

@@ -26,6 +26,8 @@ export class MemoryBackend implements Backend {
   readonly consistencies: Consistency[] = [];
   /** Every call but `validate` rejects with it while it is set, as on a process that does not lead. */
   failure: TheseusError | Error | undefined;
+  /** `validate` rejects with it while it is set, as with a newer version's schema. */
+  invalid: Invalid | undefined;
 
   constructor(definition: MachineDefinition) {
     this.#definition = definition;
@@ -38,7 +40,12 @@ export class MemoryBackend implements Backend {
 
   async validate(machine: MachineId, command: unknown): Promise<unknown> {
     this.#check(machine);
+    if (this.invalid !== undefined) throw this.invalid;
     return validateCommand(this.#definition, command);
+  }
+
+  async settled(machine: MachineId, command: Command): Promise<Reply | undefined> {
+    return this.#hosted(machine).replica.settled(command);
   }
 
   async send(machine: MachineId, commands: readonly Command[]): Promise<readonly Reply[]> {

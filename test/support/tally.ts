@@ -8,6 +8,7 @@ export const tally = defineMachine({
   command: z.discriminatedUnion("type", [
     z.object({ type: z.literal("add"), amount: z.int() }),
     z.object({ type: z.literal("tell"), client: z.string(), text: z.string() }),
+    z.object({ type: z.literal("relay"), client: z.string(), message: z.unknown() }),
     z.object({ type: z.literal("break") }),
   ]),
   init: () => ({ total: 0, added: 0 }),
@@ -15,6 +16,10 @@ export const tally = defineMachine({
     if (command.type === "break") throw new Error("broken on purpose");
     if (command.type === "tell") {
       context.notify(command.client, { text: command.text });
+      return "told";
+    }
+    if (command.type === "relay") {
+      context.notify(command.client, command.message);
       return "told";
     }
     if (command.amount === 0) return refuse("nothing to add");

@@ -90,7 +90,7 @@ async function machineStatus(
   if (leader === undefined) return describe(member);
   const told = await inTime(
     fetch(`${leader.address}/v1/machines/${machine}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).then(
-      (response) => response.json() as Promise<MachineStatus>,
+      (response) => (response.ok ? (response.json() as Promise<MachineStatus>) : undefined),
     ),
   );
   const { id, address } = leader;

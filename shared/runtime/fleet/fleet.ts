@@ -5,18 +5,18 @@
  * first for it. Every process decides that from what it hears of its peers; when their views differ, two
  * try, and ballots decide. Others follow the leader, so that the next candidate is warm.
  */
-import { Invalid, type TheseusError, Unavailable } from "../../errors.ts";
+import { Invalid, TheseusError, Unavailable } from "../../errors.ts";
 import { type MachineDefinition, machineCode } from "../../machine.ts";
 import type { Ballot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Abdication } from "../../protocol/leader.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { Location } from "../../protocol/registry.ts";
-import { MACHINE_GEOMETRY, type Slot } from "../../protocol/slot.ts";
+import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
 import { configurationOf } from "../host.ts";
 import { Hosted } from "../hosted.ts";
 import type { Identity, Led } from "../peers/message.ts";
-import type { Peers } from "../peers/peers.ts";
+import { type Peers, UNFIT_MS } from "../peers/peers.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { startMachine } from "../registry/start-machine.ts";
@@ -27,6 +27,8 @@ import { rank } from "./rendezvous.ts";
 const IN_USE_MS = 60_000;
 /** One try at leading: fence, learn, recover. A long log takes a while to learn. */
 const LEAD_MS_MAX = 30_000;
+/** A follower that is behind waits for the tables to be written: they lag, and asking faster does not help. */
+const BEHIND_MS = 200;
 /** After an abdication the successor's word arrives within this time, if there is one. */
 const RECONSIDER_MS = 300;
 
@@ -58,6 +60,8 @@ export interface Member {
   trying: Promise<void> | undefined;
   /** The leader was asked for what is chosen, and has not answered yet. */
   isAskingToFollow: boolean;
+  /** Could not lead; passed over until then, on the clock of `Ports.elapsed`. */
+  unfitUntilMs: number;
 }
 
 export class Fleet {
@@ -97,8 +101,15 @@ export class Fleet {
     peers.on("suspected", (_, led) => {
       for (const each of led) this.#onVacant(each);
     });
-    peers.on("behind", (peer, machine) => this.#catchUp(peer, machine));
+    peers.on("behind", (peer, machine) =>
+      this.#options.ports.after(BEHIND_MS, () => this.#catchUp(peer, machine)),
+    );
     peers.on("chosen", (peer, machine, slot, text) => this.#onChosen(peer, machine, slot, text));
+  }
+
+  /** The machine, if it is hosted already. */
+  find(machine: MachineId): Member | undefined {
+    return this.#members.get(machine);
   }
 
   /** The machine, hosted but not necessarily led. @throws Invalid (unknown_machine) when no definition has its name. */
@@ -117,6 +128,7 @@ export class Fleet {
       usedAt: Number.NEGATIVE_INFINITY,
       trying: undefined,
       isAskingToFollow: false,
+      unfitUntilMs: Number.NEGATIVE_INFINITY,
     };
     hosted.on("serving", (ballot) => this.#onServing(member, ballot));
     hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
@@ -145,7 +157,7 @@ export class Fleet {
     if (member.hosted.host.serving) return member;
     const elsewhere = this.leaderElsewhere(machine) ?? this.#betterCandidate(machine);
     if (elsewhere !== undefined) throw this.notLeader(machine, elsewhere);
-    if (this.#isLeaving) throw new Unavailable("unavailable", "this process is shutting down: try again");
+    if (this.#isLeaving) throw shuttingDown();
     await this.#try(member);
     return member;
   }
@@ -197,13 +209,24 @@ export class Fleet {
 
   async #lead(member: Member): Promise<void> {
     const { machine, hosted } = member;
-    member.location ??= await this.#start(machine);
-    this.#options.stores.learn(member.location.acceptors);
+    if (member.location === undefined) member.location = await this.#start(machine);
+    if (this.#isLeaving) throw shuttingDown();
+    const { configuration, acceptors } = member.location;
+    this.#options.stores.learn(acceptors);
+    // What the tables cover is learnt before the leader that there may be is fenced, not while nobody serves.
+    if (hosted.host.replica.applied === NO_SLOT) await hosted.catchUp(configuration);
     try {
-      await hosted.lead(member.location.configuration, LEAD_MS_MAX);
+      await hosted.lead(configuration, LEAD_MS_MAX);
     } catch (error) {
+      if (!isBeaten(error)) this.#isUnfit(member);
       throw this.withLeader(machine, error as TheseusError);
     }
+  }
+
+  /** The next candidate should try. */
+  #isUnfit(member: Member): void {
+    member.unfitUntilMs = this.#options.ports.elapsed() + UNFIT_MS;
+    this.#peers?.tell({ type: "unfit", machine: member.machine });
   }
 
   #start(machine: MachineId): Promise<Location> {
@@ -213,10 +236,19 @@ export class Fleet {
 
   /** The peer that should lead rather than this process. */
   #betterCandidate(machine: MachineId): Identity | undefined {
-    const candidates = this.#peers?.candidates ?? [];
-    const ids = candidates.map(({ id }) => id);
-    const [first] = rank(machine, this.#isLeaving ? ids : [...ids, this.self.id]);
-    return candidates.find(({ id }) => id === first);
+    const { self } = this;
+    const candidates = [...(this.#peers?.candidates ?? []), ...(this.#isLeaving ? [] : [self])];
+    const isUnfit = (each: Identity) =>
+      each === self
+        ? this.member(machine).unfitUntilMs > this.#options.ports.elapsed()
+        : this.peers.isUnfit(each, machine);
+    const fit = candidates.filter((each) => !isUnfit(each));
+    const eligible = fit.length > 0 ? fit : candidates;
+    const [first] = rank(
+      machine,
+      eligible.map(({ id }) => id),
+    );
+    return eligible.find((each) => each.id === first && each !== self);
   }
 
   #onServing(member: Member, ballot: Ballot): void {
@@ -285,6 +317,15 @@ export class Fleet {
     if (this.#isLeaving || !isInUse || !isVacant || this.#betterCandidate(machine) !== undefined) return;
     this.#try(member).catch((error: unknown) => this.#options.events.failed(machine, error));
   }
+}
+
+function shuttingDown(): Unavailable {
+  return new Unavailable("unavailable", "this process is shutting down: try again");
+}
+
+/** Somebody else leads, which says nothing against this process. */
+function isBeaten(error: unknown): boolean {
+  return error instanceof TheseusError && error.code === "not_leader";
 }
 
 function nameOf(machine: MachineId): string {

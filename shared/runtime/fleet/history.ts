@@ -3,6 +3,7 @@
  * memory. Only chosen values, in slot order.
  */
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { Digest } from "../../protocol/learner.ts";
 import type { RecentLog } from "../../protocol/log.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import { type ChunkNumber, chunkOf, firstSlotOf, type Geometry, type Slot } from "../../protocol/slot.ts";
@@ -15,9 +16,10 @@ export interface HistoryOptions {
   readonly acceptors: readonly AcceptorId[];
   readonly stores: StorePool;
   readonly log: RecentLog;
+  readonly digest: Digest;
 }
 
-/** The values of `from` … `to`. @throws Error when no table has a chunk that is needed. */
+/** The values of `from` … `to`. @throws Error when no table has a chunk that is needed, undamaged. */
 export async function* history(
   options: HistoryOptions,
   from: Slot,
@@ -41,14 +43,15 @@ async function restOfChunk(options: HistoryOptions, slot: Slot): Promise<readonl
 }
 
 async function readChunk(options: HistoryOptions, chunk: ChunkNumber): Promise<readonly string[]> {
-  const { acceptors, stores, machine, geometry } = options;
+  const { acceptors, stores, machine, geometry, digest } = options;
   for (const acceptor of acceptors) {
     const outcomes = await stores
       .get(acceptor)
       ?.execute(machine, [{ verb: "read", key: { kind: "chunk", chunk } }]);
     const outcome = outcomes?.[0];
     const item = outcome?.outcome === "applied" ? outcome.item : undefined;
-    if (item?.kind === "content") return decodeChunk(geometry, chunk, item.content.text);
+    if (item?.kind === "content" && digest(item.content.text) === item.content.digest)
+      return decodeChunk(geometry, chunk, item.content.text);
   }
   throw new Error(`no table of ${machine} has chunk ${chunk}`);
 }

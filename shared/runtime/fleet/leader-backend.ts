@@ -5,11 +5,13 @@ import { parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Message } from "../../protocol/inbox.ts";
 import { Replica } from "../../protocol/replica.ts";
+import type { Reply } from "../../protocol/session.ts";
 import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
 import { type Command, decodeBatch } from "../../protocol/value.ts";
 import type { DeploymentStatus, LogLine, MachineStatus } from "../../wire.ts";
 import type { Backend, Consistency } from "../http/backend.ts";
 import { toJson } from "../json.ts";
+import { sha256 } from "../ports-production.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
 import { deploymentStatus } from "./deployment-status.ts";
@@ -29,6 +31,14 @@ export class LeaderBackend implements Backend {
 
   async validate(machine: MachineId, command: unknown): Promise<unknown> {
     return validateCommand(this.#fleet.definition(machine), command);
+  }
+
+  async settled(machine: MachineId, command: Command): Promise<Reply | undefined> {
+    const { hosted } = await this.#fleet.led(machine);
+    // Deposed without knowing it, this process would not know what its successor executed.
+    await this.#read(machine, hosted.read());
+    const reply = hosted.host.replica.settled(command);
+    return reply?.reply === "unknownSession" ? undefined : reply;
   }
 
   async send(machine: MachineId, commands: readonly Command[]) {
@@ -154,15 +164,21 @@ export class LeaderBackend implements Backend {
       acceptors,
       stores: this.#stores,
       log: hosted.host.log,
+      digest: sha256,
     };
     return history(options, from, to);
   }
 
   /** For questions about a machine, which must not start it. */
   async #started(machine: MachineId): Promise<Member> {
+    const known = this.#fleet.find(machine);
+    if (known?.location !== undefined) return known;
+    this.#fleet.definition(machine);
+    const location = await this.#registry.lookup(machine);
     const member = this.#fleet.member(machine);
-    member.location ??= await this.#registry.lookup(machine);
-    this.#stores.learn(member.location.acceptors);
+    // One that is still being founded is nobody's to lead yet.
+    if (location.active) member.location = location;
+    this.#stores.learn(location.acceptors);
     return member;
   }
 

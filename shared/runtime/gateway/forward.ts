@@ -7,10 +7,12 @@ import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "
 import { type Context, Hono } from "hono";
 import type { Answer, Outgoing } from "../../client/exchange.ts";
 import { Transport } from "../../client/transport.ts";
+import { DEPLOYMENT_HEADER } from "../http/deployment-guard.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { bytesOf } from "../http/requests.ts";
 import { type Bindings, get, limitBody } from "../http/routes.ts";
 import type { ServerBindings } from "../http/serve.ts";
+import { doubted } from "./doubted.ts";
 import type { LeaderDirectory } from "./leader-directory.ts";
 import { isRepeatable } from "./repeatable.ts";
 
@@ -35,14 +37,26 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+export interface ForwarderOptions {
+  readonly deadlineMs?: number;
+  /** Named in what is forwarded, so that no leader of another deployment answers it (deployment-guard). */
+  readonly deployment?: string | undefined;
+}
+
 export class Forwarder {
   readonly app = new Hono<Bindings>();
   readonly #transport: Transport;
   readonly #deadlineMs: number;
+  readonly #named: OutgoingHttpHeaders;
 
-  constructor(directory: LeaderDirectory, report: Report = console.error, deadlineMs = DEADLINE_MS) {
+  constructor(
+    directory: LeaderDirectory,
+    report: Report = console.error,
+    { deadlineMs = DEADLINE_MS, deployment }: ForwarderOptions = {},
+  ) {
     this.#transport = new Transport(directory);
     this.#deadlineMs = deadlineMs;
+    this.#named = deployment === undefined ? {} : { [DEPLOYMENT_HEADER]: deployment };
     this.app.onError((error) => problemResponse(problemFor(error, report)));
     get(this.app, "/v1/health", (c) => c.json({ status: "ok" }));
     this.app.all("*", limitBody, (c) => this.#forward(c));
@@ -53,20 +67,21 @@ export class Forwarder {
   }
 
   async #forward(c: Context<Bindings>): Promise<Response> {
-    const request = await outgoingOf(c);
+    const request = await outgoingOf(c, this.#named);
     const machine = MACHINE.exec(request.path)?.[1] ?? "";
     const repeatable = isRepeatable(request);
     const mayRepeat = () => repeatable;
-    const answer = await this.#transport.call({ machine, request, deadlineMs: this.#deadlineMs, mayRepeat });
+    const carried = await this.#transport.call({ machine, request, deadlineMs: this.#deadlineMs, mayRepeat });
+    const answer = carried.isInDoubt ? doubted(carried) : carried;
     const init = { status: answer.status, headers: forwarded(answer.headers) as Record<string, string> };
     return new Response(bodyOf(answer, c.env), init);
   }
 }
 
-async function outgoingOf(c: Context<Bindings>): Promise<Outgoing> {
+async function outgoingOf(c: Context<Bindings>, named: OutgoingHttpHeaders): Promise<Outgoing> {
   const { pathname, search } = new URL(c.req.url);
   const { method } = c.req;
-  const headers = forwarded(c.req.header());
+  const headers = { ...forwarded(c.req.header()), ...named };
   const body = method === "GET" || method === "HEAD" ? undefined : Buffer.from(await bytesOf(c));
   return { method, path: `${pathname}${search}`, headers, body };
 }

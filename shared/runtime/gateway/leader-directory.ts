@@ -3,7 +3,7 @@
  * nothing on a command's path may depend on the registry.
  */
 
-import type { Origins } from "../../client/addresses.ts";
+import { addressIn, type Origins } from "../../client/addresses.ts";
 import { jsonOf } from "../../client/answers.ts";
 import { Exchange } from "../../client/exchange.ts";
 
@@ -62,8 +62,8 @@ export class LeaderDirectory implements Origins {
   }
 }
 
-/** @throws TypeError when it is no list of servers. */
+/** Without those that are no addresses. @throws TypeError when it is no list of servers. */
 function addressesIn(answer: unknown): readonly string[] {
   const { leaders } = answer as { leaders: readonly { address: string }[] };
-  return leaders.map(({ address }) => new URL(address).origin);
+  return leaders.flatMap(({ address }) => addressIn(address) ?? []);
 }

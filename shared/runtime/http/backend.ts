@@ -18,6 +18,12 @@ export interface Backend {
    * @throws Invalid (invalid_command, with the schema's words) or Invalid (unknown_machine).
    */
   validate(machine: MachineId, command: unknown): Promise<unknown>;
+  /**
+   * The reply that a command of a session or with a key has coming already, so that it needs no slot; undefined:
+   * it was not executed as far as the machine's leader knows.
+   * @throws Unavailable when this process does not lead the machine, and so cannot say.
+   */
+  settled(machine: MachineId, command: Command): Promise<Reply | undefined>;
   /** Gets the commands chosen and executed, all in one go; one reply or error each, in order. */
   send(machine: MachineId, commands: readonly Command[]): Promise<readonly (Reply | TheseusError)[]>;
   query(

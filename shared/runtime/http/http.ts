@@ -8,7 +8,7 @@ import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
 import { type MachinesAnswer, problemOf, type QueryAnswer, type StateAnswer } from "../../wire.ts";
 import type { Backend } from "./backend.ts";
-import { answerElements, type Elements } from "./elements.ts";
+import { type Admission, answerElements, type Elements } from "./elements.ts";
 import { problemFor, problemResponse, type Report } from "./problem.ts";
 import * as requests from "./requests.ts";
 import { type Bindings, get, post } from "./routes.ts";
@@ -32,20 +32,33 @@ export function httpInterface(backend: Backend, report: Report = console.error):
 }
 
 function writes(app: Hono<Bindings>, backend: Backend, report: Report): void {
-  const answer = async (c: Context, machine: MachineId, toCommand: Elements["toCommand"]) => {
+  const answer = async (c: Context, machine: MachineId, admit: Elements["admit"]) => {
     const send: Elements["send"] = (commands) => backend.send(machine, commands);
-    const text = await answerElements(await requests.bodyOf(c), { toCommand, send }, report);
+    const text = await answerElements(await requests.bodyOf(c), { admit, send }, report);
     return c.body(text, 200, { "content-type": "application/json" });
   };
-  post(app, `${MACHINE}/sessions`, (c) => answer(c, requests.machineOf(c), requests.openingOf));
+  post(app, `${MACHINE}/sessions`, (c) =>
+    answer(c, requests.machineOf(c), (element) => ({ send: requests.openingOf(element) })),
+  );
   post(app, `${MACHINE}/commands`, (c) => {
     const machine = requests.machineOf(c);
     const key = c.req.header("idempotency-key");
-    return answer(c, machine, async (element, index) => {
-      const asked = requests.commandOf(element, requests.elementKey(key, index));
-      return { ...asked, command: await backend.validate(machine, asked.command) };
-    });
+    return answer(c, machine, (element, index) =>
+      admitted(backend, machine, requests.commandOf(element, key, index)),
+    );
   });
+}
+
+/** What was executed once keeps its reply, though a newer schema would have none of it. */
+async function admitted(backend: Backend, machine: MachineId, asked: requests.Asked): Promise<Admission> {
+  try {
+    return { send: { ...asked, command: await backend.validate(machine, asked.command) } };
+  } catch (error) {
+    const isRepeatable = "session" in asked || "key" in asked;
+    const settled = isRepeatable ? await backend.settled(machine, asked) : undefined;
+    if (settled === undefined) throw error;
+    return { settled };
+  }
 }
 
 function reads(app: Hono<Bindings>, backend: Backend): void {

@@ -19,6 +19,9 @@ export function replyText(reply: Reply | TheseusError): string {
         "the session is forgotten: the command was not executed now, and of an earlier attempt the outcome is unknown",
       );
     case "staleSequence":
-      throw new Refused("stale_sequence", "a later sequence of this session was executed already");
+      throw new Refused(
+        "stale_sequence",
+        "a later sequence of this session was executed already; what this one came to is no longer known",
+      );
   }
 }

@@ -16,7 +16,7 @@ const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
 const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 
 /** A command as it was asked for: the machine's schema has still to see `command`. */
-type Asked = Exclude<Command, { readonly open: string }>;
+export type Asked = Exclude<Command, { readonly open: string }>;
 
 export function machineOf(c: Context): MachineId {
   const name = matching(c.req.param("machine"), MACHINE_NAME_PATTERN, "a machine's name");
@@ -87,19 +87,21 @@ export function openingOf(element: unknown): Command {
   return { open: matching(nonce, KEY_PATTERN, "nonce") };
 }
 
-/** An Idempotency-Key names one command; in an array element i has the key `KEY/i`. */
-export function elementKey(key: string | undefined, index: number | undefined): string | undefined {
-  return key === undefined || index === undefined ? key : `${key}/${index}`;
+/** An Idempotency-Key names one command; in an array element i has the key `KEY i`, which no header can name. */
+function elementKey(key: string, index: number | undefined): string {
+  const checked = matching(key, KEY_PATTERN, "Idempotency-Key");
+  return index === undefined ? checked : `${checked} ${index}`;
 }
 
-export function commandOf(element: unknown, key: string | undefined): Asked {
+/** `key` is the header's, `index` the place in an array. */
+export function commandOf(element: unknown, key: string | undefined, index: number | undefined): Asked {
   const fields = fieldsOf(element, ["command", "session", "sequence"]);
   const { command, session, sequence } = fields;
   if (!("command" in fields)) throw invalid("command is missing");
   if ((session === undefined) !== (sequence === undefined))
     throw invalid("session and sequence come together: one of them is missing");
   if (session === undefined)
-    return key === undefined ? { command } : { key: matching(key, KEY_PATTERN, "Idempotency-Key"), command };
+    return key === undefined ? { command } : { key: elementKey(key, index), command };
   if (key !== undefined) throw invalid("a command has a session or an Idempotency-Key, not both");
   if (!Number.isSafeInteger(sequence) || (sequence as number) < 1)
     throw invalid(`sequence must be 1, 2, 3 …, but is ${shown(sequence)}`);

@@ -13,6 +13,8 @@ export const PEER_FORMAT = 1;
 /** One leader process. `id` outlives restarts, `process` does not. */
 export interface Identity {
   readonly id: string;
+  /** Another deployment may have a machine of the same name: its processes are nobody's peers here. */
+  readonly deployment: string;
   readonly process: ProcessId;
   readonly address: string;
   readonly pid: number;
@@ -32,6 +34,8 @@ export type PeerMessage =
   | { readonly type: "peers"; readonly addresses: readonly string[] }
   | { readonly type: "leads"; readonly led: Led }
   | { readonly type: "left"; readonly machine: MachineId }
+  /** Cannot lead the machine, for the time being at least: somebody else should. */
+  | { readonly type: "unfit"; readonly machine: MachineId }
   /** Is shutting down: no candidate any more. */
   | { readonly type: "leaving" }
   /** Watcher to watched: send me what is chosen from this slot on. */

@@ -2,7 +2,7 @@
  * The other leader processes: who lives, who leads what, and what gets chosen there. Containers watch each
  * other directly, so neither storage nor the registry is on the path of a failover.
  */
-import { EventEmitter } from "node:events";
+import { EventEmitter, once } from "node:events";
 import type { Server } from "node:http";
 import { type Ballot, parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
@@ -26,8 +26,13 @@ export interface PeersEvents {
 
 interface Known {
   readonly led: Map<MachineId, Led>;
+  /** Until when, on the clock of performance.now(). */
+  readonly unfitUntilMs: Map<MachineId, number>;
   isLeaving: boolean;
 }
+
+/** A process that could not lead a machine is passed over for so long, unless all could not. */
+export const UNFIT_MS = 10_000;
 
 export interface PeersOptions {
   readonly self: Identity;
@@ -71,6 +76,11 @@ export class Peers extends EventEmitter<PeersEvents> {
     return this.live.filter((peer) => this.#known.get(peer.process)?.isLeaving !== true);
   }
 
+  /** Resolves once so many peers live. */
+  async met(count: number): Promise<void> {
+    while (this.live.length < count) await once(this, "live");
+  }
+
   get live(): readonly Identity[] {
     return [...this.#watchers.values()].flatMap(({ peer }) => (peer === undefined ? [] : [peer]));
   }
@@ -108,7 +118,12 @@ export class Peers extends EventEmitter<PeersEvents> {
     this.#watchers.get(peer.address)?.follow(machine, from);
   }
 
-  tell(message: Extract<PeerMessage, { type: "leads" | "left" | "leaving" }>): void {
+  /** Whether the peer said lately that it cannot lead the machine. */
+  isUnfit({ process }: Identity, machine: MachineId): boolean {
+    return (this.#known.get(process)?.unfitUntilMs.get(machine) ?? 0) > performance.now();
+  }
+
+  tell(message: Extract<PeerMessage, { type: "leads" | "left" | "unfit" | "leaving" }>): void {
     this.#watched.tell(message);
   }
 
@@ -118,7 +133,7 @@ export class Peers extends EventEmitter<PeersEvents> {
   }
 
   #live(peer: Identity): void {
-    this.#known.set(peer.process, { led: new Map(), isLeaving: false });
+    this.#known.set(peer.process, { led: new Map(), unfitUntilMs: new Map(), isLeaving: false });
     this.emit("live", peer);
   }
 
@@ -145,6 +160,9 @@ export class Peers extends EventEmitter<PeersEvents> {
         if (led !== undefined) this.emit("left", peer, led);
         break;
       }
+      case "unfit":
+        known.unfitUntilMs.set(message.machine, performance.now() + UNFIT_MS);
+        break;
       case "leaving":
         known.isLeaving = true;
         this.emit("leaving", peer);

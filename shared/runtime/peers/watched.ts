@@ -84,12 +84,18 @@ export class Watched {
     for (const led of leads()) tell({ type: "leads", led });
   }
 
+  /** @throws RangeError when it is a process of another deployment. */
+  #greet(watcher: Identity): void {
+    if (watcher.deployment !== this.#options.self.deployment) throw new RangeError("of another deployment");
+    this.#options.greeted(watcher);
+  }
+
   #hear(
     message: PeerMessage,
     tell: (message: PeerMessage) => void,
     following: Map<MachineId, () => void>,
   ): void {
-    if (message.type === "hello") this.#options.greeted(message.self);
+    if (message.type === "hello") this.#greet(message.self);
     if (message.type !== "follow") return;
     const { machine, from } = message;
     following.get(machine)?.();

@@ -88,7 +88,8 @@ export class Watcher {
       return socket.terminate();
     }
     if (message.type === "hello") {
-      if (message.format !== PEER_FORMAT) return socket.terminate();
+      const isOne = message.format === PEER_FORMAT && message.self.deployment === this.#self.deployment;
+      if (!isOne) return socket.terminate();
       this.#attempts = 0;
       this.#peer = message.self;
       this.#lastPeer = message.self;

@@ -1,0 +1,166 @@
+/** Leader processes watching each other, on real sockets. */
+import { once } from "node:events";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import { WebSocket } from "ws";
+import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { Slot } from "../../shared/protocol/slot.ts";
+import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
+import { decodeMessage, encodeMessage, type Led } from "../../shared/runtime/peers/message.ts";
+import { Peers } from "../../shared/runtime/peers/peers.ts";
+import { PEER_PATH } from "../../shared/runtime/peers/watched.ts";
+
+const MACHINE = "bank/main" as MachineId;
+
+interface Node {
+  readonly peers: Peers;
+  readonly server: Server;
+  readonly address: string;
+  /** Who asked to follow, from where. */
+  readonly followed: Slot[];
+  readonly send: ((slot: Slot, text: string) => void)[];
+}
+
+let made = 0;
+async function node({ deployment = "one", led = [] as readonly Led[], oldest = 1 } = {}): Promise<Node> {
+  const server = createServer();
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const id = `leader-${++made}`;
+  const process = String(made).padStart(32, "0") as ProcessId;
+  const address = `http://127.0.0.1:${port}`;
+  const followed: Slot[] = [];
+  const send: ((slot: Slot, text: string) => void)[] = [];
+  const peers = new Peers({
+    self: { id, deployment, process, address, pid: made },
+    server,
+    leads: () => led,
+    follow(_, from, to) {
+      followed.push(from);
+      if (from < oldest) return undefined;
+      send.push(to);
+      return () => {};
+    },
+  });
+  onTestFinished(() => {
+    peers.close();
+    server.closeAllConnections();
+    server.close();
+  });
+  return { peers, server, address, followed, send };
+}
+
+function led(round = 1): Led {
+  const number = 1 as ConfigurationNumber;
+  const quorums = { acceptors: [], witnesses: [], read: { atLeast: 1 }, write: { atLeast: 1 } };
+  const configuration = { number, previous: 0, quorums };
+  const ballot = ballotOf(number, round, "a".repeat(32) as ProcessId);
+  return { machine: MACHINE, ballot, location: { configuration, active: true, acceptors: [] } };
+}
+
+test("a watched peer makes itself known, and watches back", async () => {
+  const [one, other] = [await node(), await node({ led: [led()] })];
+  const leads = once(one.peers, "leads");
+  const back = once(other.peers, "live");
+  one.peers.watch(other.address);
+  expect((await leads)[1]).toEqual(led());
+  await back;
+  expect(one.peers.leaderOf(MACHINE)?.peer.address).toBe(other.address);
+  expect(other.peers.live.map(({ address }) => address)).toEqual([one.address]);
+});
+
+test("three find each other through one", async () => {
+  const [one, other, third] = [await node(), await node(), await node()];
+  one.peers.watch(other.address);
+  await one.peers.met(1);
+  third.peers.watch(other.address);
+  await Promise.all([one.peers.met(2), other.peers.met(2), third.peers.met(2)]);
+});
+
+test("a process of another deployment is nobody's peer, whatever it leads", async () => {
+  const [one, stranger] = [await node(), await node({ deployment: "two", led: [led()] })];
+  const heard: unknown[] = [];
+  for (const event of ["live", "leads"] as const) one.peers.on(event, (peer: unknown) => heard.push(peer));
+  one.peers.watch(stranger.address);
+  await once(stranger.server, "upgrade");
+  await once(stranger.server, "upgrade");
+  expect([heard, one.peers.live, stranger.peers.live]).toEqual([[], [], []]);
+});
+
+test("a reset connection is a suspicion, with what was led", async () => {
+  const [one, other] = [await node(), await node({ led: [led()] })];
+  one.peers.watch(other.address);
+  await once(one.peers, "leads");
+  const suspected = once(one.peers, "suspected");
+  other.peers.close();
+  expect((await suspected)[1]).toEqual([led()]);
+  expect(one.peers.leaderOf(MACHINE)).toBeUndefined();
+  expect(one.peers.silent.map(({ address }) => address)).toEqual([other.address]);
+});
+
+test("what is chosen comes in order; what is older than memory is said to be", async () => {
+  const [one, other] = [await node(), await node({ oldest: 5 })];
+  one.peers.watch(other.address);
+  const [peer] = await once(one.peers, "live");
+  one.peers.follow(peer, MACHINE, 3 as Slot);
+  expect((await once(one.peers, "behind"))[1]).toBe(MACHINE);
+  one.peers.follow(peer, MACHINE, 5 as Slot);
+  const chosen: unknown[] = [];
+  one.peers.on("chosen", (_, machine, slot, text) => chosen.push([machine, slot, text]));
+  while (other.send.length === 0) await sleep(1);
+  for (const slot of [5, 6]) other.send[0]?.(slot as Slot, `{"slot":${slot}}`);
+  while (chosen.length < 2) await once(one.peers, "chosen");
+  expect(chosen).toEqual([5, 6].map((slot) => [MACHINE, slot, `{"slot":${slot}}`]));
+});
+
+test("who is unfit or leaving is passed over", async () => {
+  const [one, other] = [await node(), await node()];
+  one.peers.watch(other.address);
+  const [peer] = await once(one.peers, "live");
+  expect(one.peers.isUnfit(peer, MACHINE)).toBe(false);
+  await other.peers.met(1);
+  other.peers.tell({ type: "unfit", machine: MACHINE });
+  other.peers.tell({ type: "leaving" });
+  await once(one.peers, "leaving");
+  expect(one.peers.isUnfit(peer, MACHINE)).toBe(true);
+  expect(one.peers.candidates).toEqual([]);
+  expect(one.peers.live).toEqual([peer]);
+});
+
+test.each([["a browser", { origin: "http://evil.example" }]])("%s cannot listen", async (_, headers) => {
+  const { address } = await node();
+  const socket = new WebSocket(address.replace("http", "ws") + PEER_PATH, { headers });
+  expect((await once(socket, "error"))[0]).toBeInstanceOf(Error);
+});
+
+test("garbage ends the connection, and nothing else", async () => {
+  const { address, peers } = await node();
+  const socket = new WebSocket(address.replace("http", "ws") + PEER_PATH);
+  await once(socket, "open");
+  socket.send("\u0000 garbage");
+  await once(socket, "close");
+  expect(peers.live).toEqual([]);
+});
+
+test("messages come back as what they were", () => {
+  const chosen = { type: "chosen", machine: MACHINE, slot: 7 as Slot, text: '{"a":"\\n"}' } as const;
+  expect(decodeMessage(encodeMessage(chosen))).toEqual(chosen);
+  expect(decodeMessage(encodeMessage({ type: "beat" }))).toEqual({ type: "beat" });
+  expect(() => decodeMessage("nonsense")).toThrow();
+});
+
+test("all rank alike, and only the machines of whoever leaves move", () => {
+  const ids = ["leader-1", "leader-2", "leader-3"];
+  const machines = Array.from({ length: 300 }, (_, index) => `bank/${index}`);
+  const firsts = machines.map((machine) => rank(machine, ids)[0]);
+  expect(machines.map((machine) => rank(machine, [...ids].reverse())[0])).toEqual(firsts);
+  for (const id of ids) expect(firsts.filter((first) => first === id).length).toBeGreaterThan(50);
+  const without = machines.map((machine) => rank(machine, ["leader-1", "leader-3"])[0]);
+  machines.forEach((_, index) => {
+    if (firsts[index] !== "leader-2") expect(without[index]).toBe(firsts[index]);
+  });
+});
