@@ -5,16 +5,15 @@
  * new `Leader` with a higher round. Effects are ordered data, and the driver carries them out in that
  * order: a command is executed before anybody is answered, and it is chosen before it is executed.
  */
-import { type Cell, HEAD, type Outcome, type Value, type Verb } from "./acceptor.ts";
+import type { Cell, Outcome, Value } from "./acceptor.ts";
 import { Archive } from "./archive.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
-import { Fence } from "./fence.ts";
-import type { Alarm } from "./invariant.ts";
-import { type Digest, Learner, UNANSWERED } from "./learner.ts";
+import type { Digest } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type ReadId, Reads } from "./reads.ts";
+import { type Failure, Recovery } from "./recovery.ts";
 import { type Ask, type RequestId, Requests, type Retry } from "./requests.ts";
 import { type Geometry, laneOf, type Slot } from "./slot.ts";
 import { encodeBatch } from "./value.ts";
@@ -30,17 +29,13 @@ export type Input =
   | { readonly input: "stop"; readonly by?: Ballot };
 
 /**
- * Why a leader stopped: a higher ballot was seen; another slot is in a cell whose slot is not chosen here
- * (so this leader is deposed, though it has not seen by whom); too few acceptors are left; a table that it
- * has to learn from is damaged; or something impossible happened.
+ * Why a leader stopped: recovery failed; another slot is in a cell whose slot is not chosen here (so this leader is
+ * deposed, though it has not seen by whom); the replica cannot execute what was chosen, or cannot read it (told by
+ * the driver); or it was told to stop.
  */
 export type Abdication =
-  | { readonly why: "fenced"; readonly by: Ballot }
+  | Failure
   | { readonly why: "overtaken"; readonly slot: Slot }
-  | { readonly why: "noQuorum"; readonly lost: readonly AcceptorId[] }
-  | { readonly why: "damaged"; readonly acceptor: AcceptorId; readonly detail: string }
-  | { readonly why: "alarm"; readonly alarm: Alarm }
-  /** The replica cannot execute what was chosen, or cannot read it: told by the driver. */
   | { readonly why: "broken"; readonly detail: string }
   | { readonly why: "stopped" };
 
@@ -79,21 +74,17 @@ export class Leader {
   readonly #options: LeaderOptions;
   readonly #quorums: QuorumSystem;
   readonly #requests: Requests;
-  readonly #fence: Fence;
+  readonly #recovery: Recovery;
   readonly #archive: Archive;
   readonly #reads: Reads;
-  readonly #learner: Learner;
   readonly #lost: Set<AcceptorId>;
-  /** Acceptors whose chunks could not be read while they were needed. */
-  readonly #unreadable = new Set<AcceptorId>();
   /** Slots voted and not executed yet. */
   readonly #proposals = new Map<Slot, Proposal>();
   #effects: Effect[] = [];
-  #phase: "new" | "fencing" | "rereading" | "learning" | "recovering" | "serving" | "stopped" = "new";
+  #phase: "new" | "recovering" | "tail" | "serving" | "stopped" = "new";
   /** H: the last slot that may hold an older ballot's vote. */
   #tailEnd: Slot = 0 as Slot;
   #next: Slot = 0 as Slot;
-  #headsWereReadAgain = false;
 
   constructor(options: LeaderOptions) {
     this.#options = options;
@@ -101,13 +92,6 @@ export class Leader {
     this.#quorums = new QuorumSystem(options.configuration.quorums);
     this.#requests = new Requests((effect) => this.#effects.push(effect));
     this.#lost = new Set(options.distrusted);
-    this.#fence = new Fence(
-      options.configuration,
-      this.#quorums,
-      options.geometry,
-      options.ballot,
-      options.distrusted,
-    );
     const shared = {
       requests: this.#requests,
       quorums: this.#quorums,
@@ -121,7 +105,18 @@ export class Leader {
       log: options.log,
       alarm: (alarm) => this.#stop({ why: "alarm", alarm }),
     });
-    this.#learner = new Learner({ ...shared, learned: (slot, text) => this.#execute(slot, text) });
+    this.#recovery = new Recovery({
+      ...options,
+      quorums: this.#quorums,
+      requests: this.#requests,
+      lost: this.#lost,
+      lose: (acceptor) => this.#lose(acceptor),
+      sawHead: (of, head) => this.#archive.noteHead(of, head),
+      knowsHead: (of) => this.#archive.knowsHead(of),
+      learned: (slot, text) => this.#execute(slot, text),
+      recovered: (tailEnd) => this.#voteTail(tailEnd),
+      failed: (failure) => this.#stop(failure),
+    });
     this.#reads = new Reads({
       ...shared,
       configuration: options.configuration.number,
@@ -189,112 +184,24 @@ export class Leader {
         break;
     }
     if (this.#phase === "serving") this.#reads.work();
-    if (this.#phase === "recovering" || this.#phase === "serving") this.#archive.work();
+    if (this.#phase === "tail" || this.#phase === "serving") this.#archive.work();
     return this.#effects;
   }
 
-  /** Step 2. */
   #lead(): void {
-    this.#phase = "fencing";
-    if (!this.#quorums.canWriteWithout(this.#lost))
-      return this.#stop({ why: "noQuorum", lost: [...this.#lost] });
-    for (const acceptor of this.#quorums.acceptors.filter((each) => !this.#lost.has(each)))
-      this.#requests.ask(
-        acceptor,
-        this.#fence.verbs(acceptor),
-        (verb, outcome) => this.#onFenced("fencing", acceptor, verb, outcome),
-        () => this.#phase === "fencing" || !this.#archive.knowsHead(acceptor),
-      );
-  }
-
-  #onFenced(
-    phase: "fencing" | "rereading",
-    of: AcceptorId,
-    verb: Verb,
-    outcome: Exclude<Outcome, { outcome: "unknown" }>,
-  ): void {
-    if (outcome.outcome === "refused" && outcome.by === undefined) this.#lose(of);
-    this.#noteHead(of, outcome);
-    if (this.#phase !== phase) return;
-    this.#fence.record(of, verb, outcome);
-    if (this.#fence.beatenBy !== undefined) this.#stop({ why: "fenced", by: this.#fence.beatenBy });
-    else if (this.#fence.hopeless) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
-    else if (this.#fence.complete) this.#recover();
-  }
-
-  #noteHead(of: AcceptorId, outcome: Outcome): void {
-    if (outcome.outcome === "applied" && outcome.item?.kind === "head")
-      this.#archive.noteHead(of, outcome.item);
-  }
-
-  /** Step 3: S from the Heads or the own applied slot, H from the promise replies. */
-  #recover(): void {
-    this.#phase = "learning";
-    const [source, head] = this.#highestHead();
-    const covered = Math.max(head.covered, this.applied) as Slot;
-    this.#tailEnd = Math.max(covered, this.#fence.highestVoted) as Slot;
-    const isBeyondWindow = this.#tailEnd > covered + this.#options.geometry.lanes;
-    if (isBeyondWindow && !this.#headsWereReadAgain) return this.#readHeadsAgain();
-    if (isBeyondWindow) {
-      const detail = `a vote for slot ${this.#tailEnd} is more than K above the Heads' ${covered}`;
-      return this.#stop({ why: "alarm", alarm: { invariant: 7, detail } });
-    }
-    this.#learner.learn(source, head.covered, (damage) => {
-      if (damage === undefined) this.#voteTail();
-      else if (damage === UNANSWERED) this.#goOnWithout(source);
-      else this.#stop({ why: "damaged", acceptor: source, detail: damage });
-    });
-  }
-
-  #highestHead(): [AcceptorId, { covered: Slot }] {
-    const byCovered = [...this.#fence.heads].sort(([, one], [, other]) => other.covered - one.covered);
-    const highest = byCovered[0];
-    if (highest === undefined) throw new Error("a read quorum of witnesses only: QuorumSpec forbids it");
-    return highest;
-  }
-
-  /** A table that shows its Head and not its chunks: its Head does not count; those of the others will do. */
-  #goOnWithout(source: AcceptorId): void {
-    this.#unreadable.add(source);
-    this.#fence.loseHead(source);
-    if (this.#fence.hopeless) this.#stop({ why: "noQuorum", lost: [...this.#lost, ...this.#unreadable] });
-    else this.#readHeadsAgain();
-  }
-
-  /**
-   * The Heads were read before the promises were in and are older than the votes: read a quorum afresh.
-   * The promise replies stay as they are: a later one could show a vote that these Heads do not know.
-   */
-  #readHeadsAgain(): void {
-    this.#headsWereReadAgain = true;
-    this.#phase = "rereading";
-    this.#fence.heads.clear();
-    for (const acceptor of this.#quorums.full.filter(
-      (each) => !this.#lost.has(each) && !this.#unreadable.has(each),
-    ))
-      this.#requests.ask(
-        acceptor,
-        [{ verb: "read", key: HEAD }],
-        (verb, outcome) => this.#onFenced("rereading", acceptor, verb, outcome),
-        () => this.#phase === "rereading",
-      );
+    this.#phase = "recovering";
+    if (!this.#quorums.canWriteWithout(this.#lost)) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
+    else this.#recovery.start();
   }
 
   /** Step 4: every slot from S+1 to H is voted again, with the value that is safe in it, or as a no-op. */
-  #voteTail(): void {
-    this.#phase = "recovering";
+  #voteTail(tailEnd: Slot): void {
+    this.#phase = "tail";
+    this.#tailEnd = tailEnd;
     const noOp = this.#valueOf(encodeBatch(this.ballot, 0, []));
-    for (let slot = (this.applied + 1) as Slot; slot <= this.#tailEnd; slot++) {
-      const vote = this.#fence.voteFor(slot);
-      if (vote !== undefined && this.#options.digest(vote.value.text) !== vote.value.digest)
-        return this.#stop({
-          why: "damaged",
-          acceptor: vote.of,
-          detail: `the vote for slot ${slot} is damaged`,
-        });
-      this.#vote(slot, vote?.value ?? noOp);
-    }
-    this.#next = (this.#tailEnd + 1) as Slot;
+    for (let slot = (this.applied + 1) as Slot; slot <= tailEnd; slot++)
+      this.#vote(slot, this.#recovery.voteFor(slot)?.value ?? noOp);
+    this.#next = (tailEnd + 1) as Slot;
     this.#serveOnceRecovered();
   }
 
@@ -304,7 +211,7 @@ export class Leader {
 
   /** Step 5: serve, reads included, once H is applied. */
   #serveOnceRecovered(): void {
-    if (this.#phase !== "recovering" || this.applied < this.#tailEnd) return;
+    if (this.#phase !== "tail" || this.applied < this.#tailEnd) return;
     this.#phase = "serving";
     this.#effects.push({ effect: "serve" });
   }

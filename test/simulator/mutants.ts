@@ -25,6 +25,7 @@ export interface Mutant {
 
 const ACCEPTOR = "shared/protocol/acceptor.ts";
 const LEADER = "shared/protocol/leader.ts";
+const RECOVERY = "shared/protocol/recovery.ts";
 const FENCE = "shared/protocol/fence.ts";
 const ARCHIVE = "shared/protocol/archive.ts";
 const LEARNER = "shared/protocol/learner.ts";
@@ -270,8 +271,8 @@ const leader: readonly Mutant[] = [
     edits: [
       {
         file: LEADER,
-        find: "this.#vote(slot, vote?.value ?? noOp);",
-        replace: "this.#execute(slot, (vote?.value ?? noOp).text);",
+        find: "this.#vote(slot, this.#recovery.voteFor(slot)?.value ?? noOp);",
+        replace: "this.#execute(slot, (this.#recovery.voteFor(slot)?.value ?? noOp).text);",
       },
     ],
   },
@@ -279,7 +280,11 @@ const leader: readonly Mutant[] = [
     name: "tail as no-ops",
     rule: "§4.4 the value of largest vb, else a no-op",
     edits: [
-      { file: LEADER, find: "this.#vote(slot, vote?.value ?? noOp)", replace: "this.#vote(slot, noOp)" },
+      {
+        file: LEADER,
+        find: "this.#vote(slot, this.#recovery.voteFor(slot)?.value ?? noOp)",
+        replace: "this.#vote(slot, noOp)",
+      },
     ],
   },
   {
@@ -376,8 +381,8 @@ const leader: readonly Mutant[] = [
     rule: "§4.3 if H > S+K, read a quorum of Heads again",
     edits: [
       {
-        file: LEADER,
-        find: "const isBeyondWindow = this.#tailEnd > covered + this.#options.geometry.lanes;",
+        file: RECOVERY,
+        find: "const isBeyondWindow = this.#tailEnd > covered + geometry.lanes;",
         replace: "const isBeyondWindow = false as boolean;",
       },
     ],
@@ -406,8 +411,8 @@ const leader: readonly Mutant[] = [
     edits: [
       {
         file: LEADER,
-        find: 'if (this.#phase !== "recovering" || this.applied < this.#tailEnd) return;',
-        replace: 'if (this.#phase !== "recovering") return;',
+        find: 'if (this.#phase !== "tail" || this.applied < this.#tailEnd) return;',
+        replace: 'if (this.#phase !== "tail") return;',
       },
     ],
   },
