@@ -2,17 +2,14 @@
  * `commit`: commits per second and their latency at 1, 64 and 256 callers in a client process of their own, over
  * raw conditional writes on one table of the same store (TARGETS: commit-latency, commit-throughput).
  */
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { startDeployment } from "../test/support/deployment.ts";
+import { runCallers } from "./callers.ts";
 import { RawTable } from "./raw.ts";
 import { median, spread } from "./statistics.ts";
 
 const CALLERS = [1, 64, 256];
 const ROUNDS = 7;
 const RUN_MS = 2_000;
-const CALLER = fileURLToPath(new URL("./caller.ts", import.meta.url));
 
 interface Side {
   readonly perSecond: number[];
@@ -28,7 +25,7 @@ export async function commit(): Promise<void> {
   try {
     for (let round = 0; round < ROUNDS; round++) {
       add(rawSide, await raw.run(RUN_MS));
-      for (const [callers, side] of sides) add(side, await runCallers(deployment.url, callers));
+      for (const [callers, side] of sides) add(side, await runCallers(deployment.url, callers, RUN_MS));
     }
   } finally {
     await raw.close();
@@ -45,13 +42,6 @@ function add(side: Side, run: { perSecond: number; p50Ms: number; p99Ms: number 
   side.perSecond.push(run.perSecond);
   side.p50Ms.push(run.p50Ms);
   side.p99Ms.push(run.p99Ms);
-}
-
-async function runCallers(url: string, callers: number) {
-  const args = ["--conditions=source", CALLER, url, String(callers), String(RUN_MS)];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
-  const { commits, elapsedMs, p50Ms, p99Ms } = JSON.parse(stdout) as Record<string, number>;
-  return { perSecond: (1_000 * (commits ?? 0)) / (elapsedMs ?? 1), p50Ms: p50Ms ?? 0, p99Ms: p99Ms ?? 0 };
 }
 
 function print(raw: Side, sides: ReadonlyMap<number, Side>): void {

@@ -5,8 +5,9 @@
 import { cpus, release, totalmem } from "node:os";
 import { commit } from "./commit.ts";
 import { failover } from "./failover.ts";
+import { reconfigure } from "./reconfigure.ts";
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { commit, failover };
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { commit, failover, reconfigure };
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => BENCHMARKS[name] === undefined);

@@ -10,12 +10,20 @@ export interface Address {
 const PORT_MAX = 65_535;
 /** Each is a process of some 60 MB; two do, a third outlives two deaths at once. */
 const LEADERS_MAX = 16;
+/** A machine has three; beyond what a disk and two cores can use, more help nobody. */
+const TABLES_MIN = 3;
+const TABLES_MAX = 32;
 
 export function address(text: string): Address {
   const [machine = "", id = "", ...rest] = text.split("/");
   if (!MACHINE_NAME_PATTERN.test(machine) || !INSTANCE_ID_PATTERN.test(id) || rest.length > 0)
     throw new InvalidArgumentError("Write a machine's name and an id, as in bank/main.");
   return { machine, id };
+}
+
+export function folder(text: string): string {
+  if (text === "") throw new InvalidArgumentError("Name a folder.");
+  return text;
 }
 
 export function json(text: string): unknown {
@@ -53,6 +61,10 @@ export function port(text: string): number {
 
 export function leaderCount(text: string): number {
   return wholeNumber(text, 1, LEADERS_MAX);
+}
+
+export function tableCount(text: string): number {
+  return wholeNumber(text, TABLES_MIN, TABLES_MAX);
 }
 
 export function slotNumber(text: string): number {

@@ -5,6 +5,7 @@ import { Command } from "commander";
 import { addDev } from "./commands/dev.ts";
 import { addLog } from "./commands/log.ts";
 import { addQuery } from "./commands/query.ts";
+import { addReconfigure } from "./commands/reconfigure.ts";
 import { addSend } from "./commands/send.ts";
 import { addStatus } from "./commands/status.ts";
 import { addGlobalOptions } from "./options.ts";
@@ -16,6 +17,7 @@ Examples:
   theseus query bank/main balance alice
   theseus log bank/main --from 10
   theseus status --json
+  theseus reconfigure bank/main --replace a1-0123…
 
 Exit codes:
   0  done; a command that its machine refused was executed too, and "refused" is said
@@ -34,7 +36,7 @@ export function theseusProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EPILOGUE);
   addGlobalOptions(program);
-  for (const add of [addDev, addSend, addQuery, addStatus, addLog]) add(program);
+  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure]) add(program);
   return program;
 }
 

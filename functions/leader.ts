@@ -107,6 +107,11 @@ function reportTo(log: Logger): ConstructorParameters<typeof Fleet>[0]["events"]
         { event: "lost", machine, acceptor },
         `${acceptor} of ${machine} is lost: it refuses everything`,
       ),
+    reconfigured: (machine, configuration) =>
+      log.info(
+        { event: "reconfigured", machine, configuration },
+        `${machine} is in configuration ${configuration}`,
+      ),
     failed: (machine, err) => log.warn({ event: "failed", machine, err }, `could not lead ${machine}`),
   };
 }

@@ -41,6 +41,18 @@ export interface CommandAnswer {
   readonly refused?: true;
 }
 
+/** One acceptor in another's place (default: one that the machine does not use yet), or a named mode of these. */
+export type ReconfigureRequest =
+  | { readonly replace: string; readonly by?: string }
+  | { readonly mode: string; readonly acceptors: readonly string[] };
+/** The activated configuration. */
+export interface ReconfigureAnswer {
+  readonly number: number;
+  readonly previous: number;
+  readonly mode: string;
+  readonly acceptors: readonly string[];
+}
+
 export interface QueryRequest {
   readonly args?: unknown;
 }

@@ -1,4 +1,4 @@
-import { basename, extname, join } from "node:path";
+import { extname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
 import * as args from "../arguments.ts";
 import { dev } from "../dev/dev.ts";
@@ -8,11 +8,14 @@ import { printLine } from "../output.ts";
 
 const PORT = 7707;
 const LEADERS = 2;
+/** 2f + 1 with f = 1: the talk's three servers. */
+const TABLES = 3;
 
 interface Options extends GlobalOptions {
   readonly dir?: string;
   readonly port: number;
   readonly leaders: number;
+  readonly tables: number;
 }
 
 export function addDev(program: Command): void {
@@ -20,17 +23,27 @@ export function addDev(program: Command): void {
     .command("dev")
     .description("run a whole deployment on this machine, its state kept in a folder")
     .argument("<file>", "the TypeScript or JavaScript file that exports the machines")
-    .option("--dir <folder>", "where the state is kept (default: .theseus/ and the file's name)")
+    .option("--dir <folder>", "where the state is kept (default: .theseus/ and the file's path)", args.folder)
     .option("--port <number>", "the address is http://127.0.0.1:PORT; 0: any free port", args.port, PORT)
     .option("--leaders <number>", "how many leader processes", args.leaderCount, LEADERS)
+    .option(
+      "--tables <number>",
+      "how many tables; more than 3 leave some to replace others",
+      args.tableCount,
+      TABLES,
+    )
     .action((file: string, _: unknown, command: Command) => run(file, command.optsWithGlobals<Options>()));
 }
 
-function run(file: string, { dir = defaultDir(file), port, leaders, json }: Options): Promise<void> {
+function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  return dev({ file, dir, port, leaders, report: (event) => printLine(shown(event)) });
+  const { port, leaders, tables } = options;
+  return dev({ file, dir, port, leaders, tables, report: (event) => printLine(shown(event)) });
 }
 
+/** Of its own for each file: two machines of one name, from two files, are two machines. */
 function defaultDir(file: string): string {
-  return join(".theseus", basename(file, extname(file)));
+  const path = relative(process.cwd(), resolve(file));
+  const name = path.slice(0, path.length - extname(path).length);
+  return join(".theseus", name.replaceAll(/[^A-Za-z0-9._-]+/g, "-").replace(/^[-.]+/, ""));
 }

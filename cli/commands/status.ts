@@ -45,5 +45,8 @@ function machineRow({
   applied,
 }: MachineStatus): readonly string[] {
   const { number, mode } = configuration;
-  return [`${machine}/${id}`, leader?.id ?? "none", `${number} (${mode})`, String(chosen), String(applied)];
+  // Nobody has read a machine that nobody leads: "0" would look like a loss.
+  const read = (value: number) => (leader === null && value === 0 ? "-" : String(value));
+  const shownConfiguration = number === 0 ? "-" : `${number} (${mode})`;
+  return [`${machine}/${id}`, leader?.id ?? "none", shownConfiguration, read(chosen), read(applied)];
 }

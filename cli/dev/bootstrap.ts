@@ -34,7 +34,7 @@ const TABLES = 3;
 const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
 
 /** @throws a TheseusError in a sentence for a person. The caller holds the folder's lock. */
-export async function openDeployment(dir: string): Promise<Deployment> {
+export async function openDeployment(dir: string, tableCount = TABLES): Promise<Deployment> {
   const recorded = await findDeployment(deploymentFile(dir));
   const tables = resolve(dir, "tables");
   try {
@@ -42,7 +42,7 @@ export async function openDeployment(dir: string): Promise<Deployment> {
       await deleteUnfinished(dir);
       await assertEmpty(dir, tables);
     }
-    const deployment = recorded ?? (await bootstrap(dir, tables));
+    const deployment = await withTables(recorded ?? (await bootstrap(dir, tables)), dir, tables, tableCount);
     await rm(unfinishedFile(dir), { force: true });
     return deployment;
   } catch (error) {
@@ -69,9 +69,25 @@ async function bootstrap(dir: string, tables: string): Promise<Deployment> {
   return deployment;
 }
 
-function newTables(folder: string, kind: "r" | "a"): readonly AcceptorServer[] {
-  return Array.from({ length: TABLES }, (_, index) => {
-    const id = `${kind}${index + 1}-${random128()}` as AcceptorId;
+/** Recorded once they are there; a crash in between leaves empty tables that nobody knows, and that harm nobody. */
+async function withTables(
+  deployment: Deployment,
+  dir: string,
+  folder: string,
+  count: number,
+): Promise<Deployment> {
+  const { acceptors } = deployment;
+  if (acceptors.length >= count) return deployment;
+  const added = newTables(folder, "a", count - acceptors.length, acceptors.length);
+  for (const { location, incarnation } of added) createSqliteTable(location, incarnation);
+  const extended = { ...deployment, acceptors: [...acceptors, ...added] };
+  await writeDeployment(deploymentFile(dir), extended);
+  return extended;
+}
+
+function newTables(folder: string, kind: "r" | "a", count = TABLES, before = 0): readonly AcceptorServer[] {
+  return Array.from({ length: count }, (_, index) => {
+    const id = `${kind}${before + index + 1}-${random128()}` as AcceptorId;
     return { id, kind: "sqlite", location: join(folder, `${id}.sqlite`), incarnation: random128() };
   });
 }

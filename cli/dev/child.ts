@@ -97,7 +97,10 @@ export class Child {
 
   #said(child: ChildProcess, text: string): void {
     const line = fieldsOf(text);
-    if (line.event === "ready" && typeof line.url === "string") return this.#isReady(child, line.url);
+    // A user's machine may print anything, but not in its process's name.
+    const isItsOwn = line.pid === child.pid && line.part === this.#options.entry;
+    if (isItsOwn && line.event === "ready" && typeof line.url === "string")
+      return this.#isReady(child, line.url);
     if (typeof line.msg === "string") this.#lastWords = line.msg;
     this.#report(child, { event: "logged", line });
   }

@@ -21,6 +21,8 @@ export interface DevOptions {
   /** The gateway's; 0: any free one. */
   readonly port: number;
   readonly leaders: number;
+  /** At least so many for the machines; a folder that has fewer gets more. */
+  readonly tables: number;
   readonly report: (event: DevEvent) => void;
 }
 
@@ -49,7 +51,7 @@ export async function dev(options: DevOptions): Promise<void> {
 }
 
 async function openAndStart(options: DevOptions, dir: string, parts: Parts): Promise<string> {
-  const deployment = await openDeployment(dir);
+  const deployment = await openDeployment(dir, options.tables);
   for (const { id, location } of missingTables(deployment))
     options.report({ event: "tableMissing", acceptor: id, location });
   const { leaders, port } = options;

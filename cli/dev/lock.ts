@@ -8,11 +8,12 @@
 import { accessSync, constants, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { Unavailable } from "../../shared/errors.ts";
+import { Invalid, Unavailable } from "../../shared/errors.ts";
 import { fileTrouble } from "../../shared/runtime/file-trouble.ts";
 
 /** https://www.sqlite.org/rescode.html */
 const SQLITE_BUSY = 5;
+const SQLITE_NOTADB = 26;
 
 export interface Lock {
   release(): void;
@@ -45,7 +46,10 @@ function hold(path: string, refused: () => Error): DatabaseSync {
     return database;
   } catch (error) {
     database.close();
-    if ((error as { errcode?: number }).errcode === SQLITE_BUSY) throw refused();
+    const { errcode } = error as { errcode?: number };
+    if (errcode === SQLITE_BUSY) throw refused();
+    if (errcode === SQLITE_NOTADB)
+      throw new Invalid("invalid_request", `${path} is not a lock: remove that file, or use another --dir`);
     throw error;
   }
 }

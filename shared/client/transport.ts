@@ -70,14 +70,15 @@ export class Transport {
         return { ...outcome.answer, isInDoubt: unknowns > 0 && COMMANDS.test(call.request.path) };
       if (outcome.outcome === "unknown" && !call.mayRepeat()) {
         if (outcome.answer !== undefined) return outcome.answer;
-        throw gaveUp(outcome.why, true);
+        throw gaveUp(call, outcome.why, true);
       }
       if (outcome.outcome === "unknown") unknowns++;
       // Two servers that name each other must not be asked in a tight circle.
       const goesOn: boolean = outcome.outcome === "refused" && outcome.leader !== undefined && !wasRedirected;
       wasRedirected = goesOn;
       const waitMs = goesOn ? 0 : backoffMs(attempt, Math.random);
-      if (signal.aborted || performance.now() + waitMs >= deadline) throw gaveUp(outcome.why, unknowns > 0);
+      if (signal.aborted || performance.now() + waitMs >= deadline)
+        throw gaveUp(call, outcome.why, unknowns > 0);
       await sleep(waitMs, undefined, { signal }).catch(() => {});
     }
   }
@@ -132,8 +133,10 @@ function judge(answer: Answer): Outcome {
   return problem === undefined ? { outcome: "unknown", why } : { outcome: "unknown", why, answer };
 }
 
-function gaveUp(why: string, mayBeExecuted: boolean): TheseusError {
-  return mayBeExecuted
+/** A read that was answered too late changed nothing: there is nothing to be unsure of. */
+function gaveUp({ request }: Call, why: string, mayBeExecuted: boolean): TheseusError {
+  const isRead = request.method === "GET" || /\/queries\/[^/]*$/.test(request.path.split("?")[0] ?? "");
+  return mayBeExecuted && !isRead
     ? new OutcomeUnknown("outcome_unknown", `no definite answer; it may have been executed (${why})`)
     : new Unavailable("unavailable", `not executed; try again later (${why})`);
 }

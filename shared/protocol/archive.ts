@@ -27,8 +27,10 @@ export interface ArchiveOptions {
 
 export class Archive {
   readonly #options: ArchiveOptions;
-  /** The Heads as their own tables last showed them. */
+  /** The Heads of the tables that are archived to, as they themselves last showed them. */
   readonly #heads = new Map<AcceptorId, Head>();
+  /** The Heads of all tables that a chunk may be copied from; the first is asked first. */
+  readonly #sources = new Map<AcceptorId, Head>();
   readonly #busy = new Set<AcceptorId>();
   /** Tables that could not show a chunk that their Head claims. */
   readonly #unfit = new Set<AcceptorId>();
@@ -41,10 +43,27 @@ export class Archive {
   noteHead(of: AcceptorId, head: Head): void {
     const known = this.#heads.get(of);
     if (known === undefined || head.covered > known.covered) this.#heads.set(of, head);
+    this.noteSource(of, head);
+  }
+
+  /** A table that is not archived to, and that chunks may be copied from: one of another configuration. */
+  noteSource(of: AcceptorId, head: Head): void {
+    const known = this.#sources.get(of);
+    if (known === undefined || head.covered > known.covered) this.#sources.set(of, head);
   }
 
   knowsHead(of: AcceptorId): boolean {
     return this.#heads.has(of);
+  }
+
+  /** Whether every one of these tables is known to cover `slot`. */
+  allCover(acceptors: readonly AcceptorId[], slot: Slot): boolean {
+    return acceptors.every((acceptor) => (this.#heads.get(acceptor)?.covered ?? -1) >= slot);
+  }
+
+  /** After `work`: a table should cover `slot`, and no table is left that can show the chunk it needs next. */
+  isStuck(slot: Slot): boolean {
+    return [...this.#heads].some(([of, head]) => head.covered < slot && !this.#busy.has(of));
   }
 
   /** Rule U's second half: the full acceptors whose Head is known to cover `slot` meet every read quorum. */
@@ -76,7 +95,7 @@ export class Archive {
   #copy(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
     const { geometry, digest } = this.#options;
     const last = lastSlotOf(geometry, chunk);
-    const sources = [...this.#heads].filter(([id, other]) => other.covered >= last && !this.#unfit.has(id));
+    const sources = [...this.#sources].filter(([id, other]) => other.covered >= last && !this.#unfit.has(id));
     const source = sources[0]?.[0];
     if (source === undefined) return;
     this.#busy.add(of);
@@ -95,9 +114,9 @@ export class Archive {
 
   /** One that does not answer is the last to be asked again. */
   #putLast(source: AcceptorId): void {
-    const head = this.#heads.get(source) as Head;
-    this.#heads.delete(source);
-    this.#heads.set(source, head);
+    const head = this.#sources.get(source) as Head;
+    this.#sources.delete(source);
+    this.#sources.set(source, head);
   }
 
   /** The chunk first, acknowledged; only then the Head that claims it (invariant 4). */

@@ -29,6 +29,46 @@ export function majority(acceptors: readonly AcceptorId[]): QuorumSpec {
   return { acceptors, witnesses: [], read: { atLeast }, write: { atLeast } };
 }
 
+/** f + 1 acceptors: write all, read any one (§10). One lost acceptor stops writes until reconfiguration. */
+export function primaryBackup(acceptors: readonly AcceptorId[]): QuorumSpec {
+  return { acceptors, witnesses: [], read: { atLeast: 1 }, write: { atLeast: acceptors.length } };
+}
+
+/** A majority whose last acceptor is a witness: it votes and keeps no state (§10). */
+export function withWitness(acceptors: readonly AcceptorId[]): QuorumSpec {
+  return { ...majority(acceptors), witnesses: acceptors.slice(-1) };
+}
+
+/** The ways to write a quorum system that have a name. */
+export const MODES = { majority, primaryBackup, witness: withWitness } as const;
+export type Mode = keyof typeof MODES;
+
+/** The mode that gives these quorums; "quorums" for any others. */
+export function modeOf(quorums: QuorumSpec): Mode | "quorums" {
+  const written = JSON.stringify(quorums);
+  const modes = Object.keys(MODES) as Mode[];
+  return modes.find((mode) => JSON.stringify(MODES[mode](quorums.acceptors)) === written) ?? "quorums";
+}
+
+/** The same quorums with one acceptor in another's place, in whatever way they are written. */
+export function replaceAcceptor(spec: QuorumSpec, old: AcceptorId, by: AcceptorId): QuorumSpec {
+  const swapped = (ids: readonly AcceptorId[]) => ids.map((id) => (id === old ? by : id));
+  const inFamily = (family: Family): Family => {
+    if ("sets" in family) return { sets: family.sets.map(swapped) };
+    const weights = Object.entries(family.weights ?? {}).map(([id, weight]) => [
+      id === old ? by : id,
+      weight,
+    ]);
+    return weights.length === 0 ? family : { ...family, weights: Object.fromEntries(weights) };
+  };
+  return {
+    acceptors: swapped(spec.acceptors),
+    witnesses: swapped(spec.witnesses),
+    read: inFamily(spec.read),
+    write: inFamily(spec.write),
+  };
+}
+
 export class QuorumSystem {
   readonly acceptors: readonly AcceptorId[];
   readonly witnesses: ReadonlySet<AcceptorId>;

@@ -102,10 +102,12 @@ export class Recovery {
     const [source, head] = this.#highestHead();
     const covered = Math.max(head.covered, log.last) as Slot;
     this.#tailEnd = Math.max(covered, this.#fence.highestVoted) as Slot;
-    const isBeyondWindow = this.#tailEnd > covered + geometry.lanes;
+    // From the last full chunk, since that is what a reconfiguration can cover: its lanes hold K slots above it.
+    const lastChunkEnd = Math.floor(covered / geometry.chunkSlots) * geometry.chunkSlots;
+    const isBeyondWindow = this.#tailEnd > lastChunkEnd + geometry.lanes;
     if (isBeyondWindow && !this.#headsWereReadAgain) return this.#readHeadsAgain();
     if (isBeyondWindow) {
-      const detail = `a vote for slot ${this.#tailEnd} is more than K above the Heads' ${covered}`;
+      const detail = `a vote for slot ${this.#tailEnd} is more than K above the Heads' ${lastChunkEnd}`;
       return this.#fail({ why: "alarm", alarm: { invariant: 7, detail } });
     }
     this.#learner.learn(source, head.covered, (damage) => {

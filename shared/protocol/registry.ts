@@ -6,7 +6,7 @@
  */
 import type { ConfigurationNumber, ProcessId } from "./ballot.ts";
 import type { Configuration, MachineId } from "./configuration.ts";
-import { ACCEPTORS_MAX, type AcceptorId, majority } from "./quorum.ts";
+import { ACCEPTORS_MAX, type AcceptorId, faultOf, majority, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
 
 /** A table, and where it is. Its incarnation tells it from any other table that ever had its name (§11). */
@@ -28,13 +28,27 @@ export type RegistryCommand =
   | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors: number }
   | { readonly type: "registerAcceptor"; readonly acceptor: AcceptorServer }
   | { readonly type: "registerLeader"; readonly leader: LeaderServer }
-  /** The configuration is founded: activate it, if the active one is still its predecessor. */
+  /**
+   * Asks for the machine's next configuration (the talk's "asks to be new leader of configuration S3, S1, S4", and
+   * "told to try with ballot number 3"): always a new number, and the same one for the same nonce.
+   */
+  | {
+      readonly type: "propose";
+      readonly machine: MachineId;
+      readonly quorums: QuorumSpec;
+      readonly nonce: string;
+    }
+  /** Founded, and everything transferred: activate it, if the active one is still its predecessor. */
   | { readonly type: "complete"; readonly machine: MachineId; readonly configuration: ConfigurationNumber };
 
 interface MachineRecord {
   active: number;
+  /** The number that the next proposal gets. */
+  next: number;
   history: number[];
-  configurations: Record<number, Configuration>;
+  configurations: Map<number, Configuration>;
+  /** Of the proposals made since the last activation. */
+  nonces: Map<string, number>;
 }
 
 /** Plain data, as every machine's state. */
@@ -64,6 +78,8 @@ export function applyRegistry(state: RegistryState, command: RegistryCommand): u
     case "registerLeader":
       state.leaders.set(command.leader.id, command.leader);
       return { registered: command.leader.id };
+    case "propose":
+      return propose(state, command.machine, command.quorums, command.nonce);
     case "complete":
       return complete(state, command.machine, command.configuration);
   }
@@ -73,9 +89,13 @@ export function applyRegistry(state: RegistryState, command: RegistryCommand): u
 export function lookup(state: RegistryState, machine: MachineId): Location | undefined {
   const record = state.machines.get(machine);
   if (record === undefined) return undefined;
-  const configuration = record.configurations[record.active || 1] as Configuration;
+  return locate(state, record, record.active || 1);
+}
+
+function locate(state: RegistryState, record: MachineRecord, number: number): Location {
+  const configuration = record.configurations.get(number) as Configuration;
   const acceptors = configuration.quorums.acceptors.map((id) => state.acceptors.get(id) as AcceptorServer);
-  return { configuration, active: record.active > 0, acceptors };
+  return { configuration, active: record.active === number, acceptors };
 }
 
 function registerMachine(state: RegistryState, machine: MachineId, count: number): Location | Refusal {
@@ -86,7 +106,13 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
       return new Refusal(`${count} acceptors are needed and ${state.acceptors.size} are registered`);
     const quorums = majority(leastUsed(state, count));
     const first: Configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
-    state.machines.set(machine, { active: 0, history: [], configurations: { 1: first } });
+    state.machines.set(machine, {
+      active: 0,
+      next: 2,
+      history: [],
+      configurations: new Map([[1, first]]),
+      nonces: new Map(),
+    });
   }
   return lookup(state, machine) as Location;
 }
@@ -95,7 +121,7 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
 function leastUsed(state: RegistryState, count: number): readonly AcceptorId[] {
   const uses = new Map<AcceptorId, number>([...state.acceptors.keys()].map((id) => [id, 0]));
   for (const { active, configurations } of state.machines.values())
-    for (const id of configurations[active || 1]?.quorums.acceptors ?? [])
+    for (const id of configurations.get(active || 1)?.quorums.acceptors ?? [])
       uses.set(id, (uses.get(id) ?? 0) + 1);
   return [...uses]
     .sort(([one, few], [other, many]) => few - many || (one < other ? -1 : 1))
@@ -111,15 +137,42 @@ function registerAcceptor(state: RegistryState, acceptor: AcceptorServer): unkno
   return { registered: acceptor.id };
 }
 
+function propose(
+  state: RegistryState,
+  machine: MachineId,
+  quorums: QuorumSpec,
+  nonce: string,
+): Location | Refusal {
+  const record = state.machines.get(machine);
+  if (record === undefined || record.active === 0) return new Refusal(`${machine} is not started`);
+  const known = record.nonces.get(nonce);
+  if (known !== undefined) return locate(state, record, known);
+  const stranger = quorums.acceptors.find((id) => !state.acceptors.has(id));
+  if (stranger !== undefined) return new Refusal(`there is no acceptor ${stranger}`);
+  const fault = faultOf(quorums);
+  if (fault !== undefined) return new Refusal(fault);
+  const number = record.next++ as ConfigurationNumber;
+  record.configurations.set(number, { number, previous: record.active, quorums });
+  record.nonces.set(nonce, number);
+  return locate(state, record, number);
+}
+
 /** Invariant 8: activated if and only if the active configuration is still its predecessor. */
 function complete(state: RegistryState, machine: MachineId, number: ConfigurationNumber): unknown {
   const record = state.machines.get(machine);
-  const configuration = record?.configurations[number];
-  if (record === undefined || configuration === undefined)
+  if (record === undefined || number >= record.next)
     return new Refusal(`${machine} has no configuration ${number}`);
-  if (record.active === configuration.previous) {
+  if (record.active === record.configurations.get(number)?.previous) {
     record.active = number;
     record.history.push(number);
+    forgetSuperseded(record);
   }
   return { activated: record.history.includes(number) };
+}
+
+/** Proposals against an older configuration can never be activated: their numbers stay used, and nothing else. */
+function forgetSuperseded(record: MachineRecord): void {
+  record.nonces.clear();
+  for (const [number, { previous }] of record.configurations)
+    if (number !== record.active && previous !== record.active) record.configurations.delete(number);
 }

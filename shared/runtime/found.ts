@@ -11,20 +11,27 @@ import type { Ports } from "./ports.ts";
 const HURRY_AFTER_MS = 2_000;
 const GIVE_UP_AFTER_MS = 10_000;
 
-/** @throws Unavailable when too few acceptors can be reached; doing it again is harmless. */
+/**
+ * `needs`: a machine's first configuration may begin on quorums of both kinds; a later one needs all its acceptors,
+ * since a missing one would be a loss that it is to survive (PROTOCOL §7 step 4).
+ * @throws Unavailable when too few acceptors can be reached; doing it again is harmless.
+ */
 export function found(
   ports: Ports,
   machine: MachineId,
   configuration: Configuration,
   geometry: Geometry,
+  needs: "all" | "quorums" = "quorums",
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const founding = new Founding(configuration, geometry);
-    let attempts = 0;
     const step = (input: FoundingInput): void => {
       for (const effect of founding.step(input)) carryOut(effect);
     };
-    const cancelHurry = ports.after(HURRY_AFTER_MS, () => step({ input: "hurry" }));
+    const hurry = (): void => {
+      if (needs === "quorums") step({ input: "hurry" });
+    };
+    const cancelHurry = ports.after(HURRY_AFTER_MS, hurry);
     const cancelGivingUp = ports.after(GIVE_UP_AFTER_MS, () =>
       reject(new Unavailable("unavailable", `${machine} cannot be started: too few of its acceptors answer`)),
     );
@@ -38,14 +45,21 @@ export function found(
           break;
         }
         case "retry": {
-          const { request } = effect;
-          ports.after(backoffMs(++attempts, ports.random), () => step({ input: "resend", request }));
+          const { request, attempt } = effect;
+          ports.after(backoffMs(attempt, ports.random), () => step({ input: "resend", request }));
           break;
         }
         case "founded":
           cancelHurry();
           cancelGivingUp();
-          resolve();
+          if (needs === "all" && effect.on.length < configuration.quorums.acceptors.length)
+            reject(
+              new Unavailable(
+                "unavailable",
+                `${machine} needs all acceptors of a new configuration to answer`,
+              ),
+            );
+          else resolve();
           break;
         case "cannotFound":
           cancelHurry();

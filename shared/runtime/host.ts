@@ -15,6 +15,12 @@ import {
 } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
+import {
+  Handover,
+  type HandoverEffect,
+  type HandoverFailure,
+  type HandoverInput,
+} from "../protocol/handover.ts";
 import { type Abdication, type Effect, type Input, Leader } from "../protocol/leader.ts";
 import { RecentLog } from "../protocol/log.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
@@ -65,6 +71,8 @@ export class Host {
   #lastRead = 0;
   #isStepping = false;
   #isLeaving = false;
+  /** From the fence of a reconfiguration to its end, replica and log are its own. */
+  #isReconfiguring = false;
   #broken: string | undefined;
 
   constructor(options: HostOptions) {
@@ -107,7 +115,7 @@ export class Host {
 
   /** Tries to lead `configuration` in a round above any seen (PROTOCOL §4). */
   lead(configuration: Configuration): void {
-    if (this.#leader !== undefined || this.#broken !== undefined) return;
+    if (this.#leader !== undefined || this.#isReconfiguring || this.#broken !== undefined) return;
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
     this.#isLeaving = false;
@@ -152,7 +160,7 @@ export class Host {
 
   /** A chosen value that the leader sent: executed if it is the next. False: something before it is missing. */
   learn(slot: Slot, text: string): boolean {
-    if (this.#leader !== undefined || this.#broken !== undefined || slot <= this.replica.applied) return true;
+    if (!this.#follows || slot <= this.replica.applied) return true;
     if (slot !== this.replica.applied + 1) return false;
     this.log.append(slot, text);
     this.#execute(slot, text);
@@ -166,7 +174,7 @@ export class Host {
     const follower = new Follower({ configuration, geometry, digest: ports.digest, log: this.log });
     const step = (input: FollowerInput): void => {
       // Whoever leads meanwhile learns as a leader does.
-      if (this.#leader !== undefined || this.#broken !== undefined) return done(false);
+      if (!this.#follows) return done(false);
       const effects = this.#guarded(() => follower.step(input));
       if (effects === undefined) return done(false);
       for (const effect of effects) carryOut(effect);
@@ -184,6 +192,72 @@ export class Host {
       else done(effect.effect === "caughtUp");
     };
     step({ input: "catchUp" });
+  }
+
+  /** Whether others may tell this process what was chosen: a leader, and whoever reconfigures, learn for themselves. */
+  get #follows(): boolean {
+    return this.#leader === undefined && !this.#isReconfiguring && this.#broken === undefined;
+  }
+
+  /**
+   * From one configuration to another (PROTOCOL §7), up to where the registry may activate it; `done` without a
+   * failure says so. While it copies, this process may go on leading; then it stops, and leads again when asked to.
+   */
+  reconfigure(from: Configuration, to: Configuration, done: (failure?: HandoverFailure) => void): void {
+    const { geometry, ports, machine } = this.#options;
+    const handover = new Handover({
+      from,
+      to,
+      geometry,
+      digest: ports.digest,
+      log: this.log,
+      distrusted: this.#distrusted,
+    });
+    const finish = (failure?: HandoverFailure): void => {
+      this.#isReconfiguring = false;
+      done(failure);
+    };
+    const step = (input: HandoverInput): void => {
+      const effects = this.#guarded(() => handover.step(input));
+      if (effects === undefined) return finish({ why: "nothingToCopyFrom" });
+      for (const effect of effects) carryOut(effect);
+    };
+    const carryOut = (effect: HandoverEffect): void => {
+      switch (effect.effect) {
+        case "ask": {
+          const { request } = effect;
+          return ports.ask(effect.of, machine, effect.verbs, (outcomes) =>
+            step({ input: "outcome", request, outcomes }),
+          );
+        }
+        case "retry": {
+          const { request, attempt } = effect;
+          ports.after(backoffMs(attempt, ports.random), () => step({ input: "resend", request }));
+          return;
+        }
+        case "execute":
+          this.#execute(effect.slot, effect.text);
+          return;
+        case "copied":
+          return this.#cede(() => step({ input: "fence" }));
+        case "transferred":
+          return finish();
+        case "failed":
+          return finish(effect.failure);
+      }
+    };
+    step({ input: "copy" });
+  }
+
+  /** Lets what is under way finish, within bounds, and stops leading. */
+  #cede(then: () => void): void {
+    const cancel = this.#options.ports.after(CEDE_MS_MAX, () => this.resign());
+    // From now on, so that it does not lead again between its resignation and the fence.
+    this.#isReconfiguring = true;
+    this.handOver(() => {
+      cancel();
+      then();
+    });
   }
 
   /** Stops accepting, lets what is under way finish, then stops leading; `done` when it has. */
@@ -350,6 +424,9 @@ export class Host {
 /** Reads waiting for their check; beyond this callers are told to come back later. */
 const READS_WAITING_MAX = 20_000;
 
+/** Commands that take longer to finish have an unknown outcome: the pause of a reconfiguration stays short. */
+const CEDE_MS_MAX = 200;
+
 /** How often a leader that hands over looks whether everything under way is finished. */
 const BETWEEN_CHECKS_MS = 2;
 
@@ -369,6 +446,6 @@ function overloaded(machine: MachineId): Unavailable {
 function unknownOutcome(machine: MachineId): OutcomeUnknown {
   return new OutcomeUnknown(
     "outcome_unknown",
-    `the leader of ${machine} was deposed while the command was under way: ask again with the same session and sequence`,
+    `the leader of ${machine} was deposed while the command was under way: ask again with the same session and sequence, or the same key`,
   );
 }

@@ -6,6 +6,7 @@ import { EventEmitter } from "node:events";
 import { type TheseusError, Unavailable } from "../errors.ts";
 import type { Ballot } from "../protocol/ballot.ts";
 import type { Configuration } from "../protocol/configuration.ts";
+import type { HandoverFailure } from "../protocol/handover.ts";
 import type { Abdication } from "../protocol/leader.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { Reply } from "../protocol/session.ts";
@@ -94,6 +95,16 @@ export class Hosted extends EventEmitter<HostedEvents> {
     });
   }
 
+  /** Up to where the registry may activate `to`. @throws Unavailable, saying why it could not be done. */
+  reconfigure(from: Configuration, to: Configuration): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.host.reconfigure(from, to, (failure) => {
+        if (failure === undefined) resolve();
+        else reject(notReconfigured(this.machine, failure));
+      });
+    });
+  }
+
   /** Stops leading once what is under way has finished; after HAND_OVER_MS_MAX its outcome is left unknown. */
   handOver(): Promise<void> {
     return new Promise((resolve) => {
@@ -128,6 +139,13 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
     case "stopped":
       return new Unavailable("not_leader", `this process no longer leads ${machine}: try again`);
   }
+}
+
+function notReconfigured(machine: string, failure: HandoverFailure): Unavailable {
+  if (failure.why === "nothingToCopyFrom")
+    return new Unavailable("unavailable", `${machine} was not reconfigured: no table of it can be read`);
+  const { message } = notElected(machine, failure);
+  return new Unavailable("unavailable", `${machine} was not reconfigured: ${message}`);
 }
 
 function brokenHere(machine: string, why: string): Unavailable {

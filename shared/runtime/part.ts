@@ -11,32 +11,32 @@ export interface Running {
 
 /** Runs until it is told to stop; exits 1, with one clear line, when it cannot start. */
 export async function runPart(part: string, start: (log: Logger) => Promise<Running>): Promise<void> {
-  const log = pino({ base: { part, pid: process.pid }, timestamp: pino.stdTimeFunctions.isoTime });
+  // Whoever read the log is gone: there is nobody to tell, and a line that waits to be written must not keep this alive.
+  process.stdout.on("error", () => process.exit(1));
+  const base = { part, pid: process.pid };
+  const log = pino({ base, timestamp: pino.stdTimeFunctions.isoTime }, process.stdout);
+  const told = Promise.withResolvers<string>();
+  listen(told.resolve);
   try {
     const running = await start(log);
-    stopWhenTold(log, running);
     log.info({ event: "ready", url: running.url }, `${part} is ready at ${running.url}`);
+    const why = await told.promise;
+    log.info({ event: "stopping", why }, `stopping: ${why}`);
+    await running.close();
+    process.exit(0);
   } catch (error) {
     log.fatal({ event: "failed", err: error }, error instanceof Error ? error.message : String(error));
     process.exit(1);
   }
 }
 
-function stopWhenTold(log: Logger, running: Running): void {
-  let isStopping = false;
-  const stop = (why: string): void => {
-    if (isStopping) return;
-    isStopping = true;
-    log.info({ event: "stopping", why }, `stopping: ${why}`);
-    running.close().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ event: "failed", err: error }, "could not stop cleanly");
-        process.exit(1);
-      },
-    );
-  };
-  process.on("SIGTERM", stop);
-  process.on("SIGINT", stop);
+/** From the first moment: a parent that dies while this process starts must not leave it behind. */
+function listen(stop: (why: string) => void): void {
+  const isChild = process.connected;
+  process.on("SIGTERM", () => stop("SIGTERM"));
+  // Ctrl-C reaches a whole group of processes; of those the parent stops its parts itself, in their order.
+  process.on("SIGINT", () => {
+    if (!isChild) stop("SIGINT");
+  });
   process.on("disconnect", () => stop("the process that started this one is gone"));
 }

@@ -35,6 +35,15 @@ test("A holder that was killed holds no longer, whatever its file says", async (
   lockFolder(dir).release();
 });
 
+test("A lock file that is something else is named", () => {
+  const dir = temporaryFolder();
+  writeFileSync(
+    join(dir, "dev.lock"),
+    "not a database, and long enough to look like a file that somebody needs ".repeat(20),
+  );
+  expect(() => lockFolder(dir)).toThrow(/dev\.lock is not a lock: remove that file, or use another --dir/);
+});
+
 test("A process id that has become somebody else's does not lock", () => {
   const dir = temporaryFolder();
   writeFileSync(join(dir, "dev.pid"), `${process.ppid}\n`);

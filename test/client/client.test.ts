@@ -548,6 +548,6 @@ describe("streams", () => {
     await main().send(add(1));
     backend.damage("tally/main");
     const impatient = connect(server.url, { deadlineMs: 200 });
-    await expect(collected(impatient.machine(tally, "main").log())).rejects.toBeInstanceOf(OutcomeUnknown);
+    await expect(collected(impatient.machine(tally, "main").log())).rejects.toBeInstanceOf(Unavailable);
   });
 });

@@ -26,15 +26,22 @@ import {
   ballotOf,
   type ConfigurationNumber,
   type ProcessId,
+  parseBallot,
 } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import { Founding, type FoundingEffect } from "../../shared/protocol/founding.ts";
+import {
+  Handover,
+  type HandoverEffect,
+  type HandoverFailure,
+  type HandoverInput,
+} from "../../shared/protocol/handover.ts";
 import { type Effect, type Input, Leader } from "../../shared/protocol/leader.ts";
 import { RecentLog } from "../../shared/protocol/log.ts";
 import { type AcceptorId, majority, type QuorumSpec, QuorumSystem } from "../../shared/protocol/quorum.ts";
 import type { ReadId } from "../../shared/protocol/reads.ts";
 import { type MachineCode, Replica } from "../../shared/protocol/replica.ts";
-import type { Ask, RequestId } from "../../shared/protocol/requests.ts";
+import { type Ask, type RequestId, TRIES_MAX } from "../../shared/protocol/requests.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
 import {
   type ChunkNumber,
@@ -147,6 +154,7 @@ export interface BenchOptions {
   readonly quorums?: QuorumSpec;
   readonly geometry?: Geometry;
   readonly isFounded?: boolean;
+  readonly number?: number;
 }
 
 export class Bench {
@@ -157,11 +165,17 @@ export class Bench {
 
   constructor(options: BenchOptions = {}) {
     const quorums = options.quorums ?? majority(acceptors("S1", "S2", "S3"));
-    this.configuration = { number: CONFIGURATION, previous: 0, quorums };
+    const number = (options.number ?? CONFIGURATION) as ConfigurationNumber;
+    this.configuration = { number, previous: number - 1, quorums };
     this.geometry = options.geometry ?? MACHINE_GEOMETRY;
-    for (const id of quorums.acceptors)
-      this.tables.set(id, new Table((vote) => this.votes.push({ of: id, ...vote })));
+    this.add(...quorums.acceptors);
     if (options.isFounded !== false) this.found();
+  }
+
+  /** Tables that no configuration has yet. */
+  add(...names: readonly string[]): void {
+    for (const id of acceptors(...names))
+      this.tables.set(id, new Table((vote) => this.votes.push({ of: id, ...vote })));
   }
 
   table(name: string): Table {
@@ -171,20 +185,25 @@ export class Bench {
   }
 
   /** A server starts to lead: its promises are on the way. `from`: the same process, or one that followed it. */
-  server(name: string, round: number, from?: Server): Server {
-    return new Server(this, name, round, from);
+  server(name: string, round: number, from?: Predecessor, configuration = this.configuration): Server {
+    return new Server(this, name, round, from, configuration);
   }
 
   /** A server that leads: everything that it asked to lead was answered. */
-  leader(name: string, round: number, from?: Server): Server {
-    const server = this.server(name, round, from);
+  leader(name: string, round: number, from?: Predecessor, configuration = this.configuration): Server {
+    const server = this.server(name, round, from, configuration);
     server.exchange();
     if (!server.leader.serving) throw new Error(`${name} does not lead but ${JSON.stringify(server.told)}`);
     return server;
   }
 
-  found(): void {
-    const founding = new Founding(this.configuration, this.geometry);
+  /** Somebody who takes the machine to another configuration, whose tables are founded; `from`: whose replica it is. */
+  reconfigurer(configuration: Configuration, from?: Predecessor): Reconfigurer {
+    return new Reconfigurer(this, configuration, from);
+  }
+
+  found(configuration = this.configuration): void {
+    const founding = new Founding(configuration, this.geometry);
     let effects: readonly FoundingEffect[] = founding.step({ input: "found" });
     while (effects.length > 0)
       effects = effects.flatMap((effect) => {
@@ -194,15 +213,15 @@ export class Bench {
       });
   }
 
-  cell(name: string, slot: number): Cell {
-    return this.#cell(name as AcceptorId, slot) as Cell;
+  cell(name: string, slot: number, configuration = this.configuration): Cell {
+    return this.#cell(name as AcceptorId, slot, configuration) as Cell;
   }
 
   /** What each table has voted in a slot's cell, if it is about that slot: `{ S1: "2: B1" }`, ballot's round first. */
-  standing(slot: number): Record<string, string> {
+  standing(slot: number, configuration = this.configuration): Record<string, string> {
     const standing: Record<string, string> = {};
     for (const id of this.tables.keys()) {
-      const cell = this.#cell(id, slot);
+      const cell = this.#cell(id, slot, configuration);
       if (cell?.vote !== undefined && cell.slot === slot)
         standing[id] = `${roundOf(cell.vote.ballot)}: ${nameOf(cell.vote.value.text)}`;
     }
@@ -210,10 +229,12 @@ export class Bench {
   }
 
   /** "A command C is chosen at ballot b iff a write quorum votes for C in ballot b", counted over all votes ever cast. */
-  chosen(slot: number): readonly string[] {
-    const quorums = new QuorumSystem(this.configuration.quorums);
+  chosen(slot: number, configuration = this.configuration): readonly string[] {
+    const quorums = new QuorumSystem(configuration.quorums);
     const voters = new Map<string, Set<AcceptorId>>();
-    for (const vote of this.votes.filter((each) => each.slot === slot)) {
+    const isOfIt = ({ ballot }: CastVote): boolean =>
+      parseBallot(ballot).configuration === configuration.number;
+    for (const vote of this.votes.filter((each) => each.slot === slot && isOfIt(each))) {
       const id = `${vote.ballot} ${vote.value.text}`;
       voters.set(id, (voters.get(id) ?? new Set()).add(vote.of));
     }
@@ -227,9 +248,9 @@ export class Bench {
     return Object.fromEntries([...this.tables].map(([id, table]) => [id, table.contents]));
   }
 
-  #cell(id: AcceptorId, slot: number): Cell | undefined {
+  #cell(id: AcceptorId, slot: number, { number }: Configuration): Cell | undefined {
     const lane = laneOf(this.geometry, slot as Slot);
-    const cell = this.tables.get(id)?.read({ kind: "cell", configuration: CONFIGURATION, lane });
+    const cell = this.tables.get(id)?.read({ kind: "cell", configuration: number, lane });
     return cell as Cell | undefined;
   }
 }
@@ -246,68 +267,41 @@ const names: MachineCode = {
   thaw: (frozen) => JSON.parse(new TextDecoder().decode(frozen)),
 };
 
+/** Whose replica somebody goes on with. */
+interface Predecessor {
+  readonly log: RecentLog;
+  readonly replica: Replica;
+  readonly distrusted?: Set<AcceptorId>;
+}
+
 interface Answer {
   readonly ask: Ask;
   readonly outcomes: readonly Outcome[];
 }
 
-/** A process in one ballot. Its replica and log may be those of an earlier one. */
-export class Server {
-  readonly leader: Leader;
-  readonly log: RecentLog;
-  readonly replica: Replica;
-  readonly distrusted: Set<AcceptorId>;
+/** What arrives from tables, or does not. */
+type Message = Extract<Input, { input: "outcome" | "resend" }>;
+
+/** Somebody who asks tables: what it asks is on the way until a test says what becomes of it. */
+abstract class Asker {
   /** On the way to tables, and on the way back. */
   requests: Ask[] = [];
   replies: Answer[] = [];
   retries: RequestId[] = [];
-  /** Every effect that is no message, in order. */
-  readonly told: Effect[] = [];
-  readonly answers: Reply[] = [];
-  readonly #bench: Bench;
+  protected readonly bench: Bench;
 
-  constructor(bench: Bench, name: string, round: number, from?: Server) {
-    this.#bench = bench;
-    this.log = from?.log ?? new RecentLog(bench.geometry);
-    this.replica = from?.replica ?? new Replica(names);
-    this.distrusted = from?.distrusted ?? new Set();
-    this.leader = new Leader({
-      configuration: bench.configuration,
-      ballot: ballotOf(CONFIGURATION, round, processOf(name)),
-      geometry: bench.geometry,
-      digest: sha256,
-      log: this.log,
-      distrusted: this.distrusted,
-    });
-    this.step({ input: "lead" });
+  constructor(bench: Bench) {
+    this.bench = bench;
   }
 
-  get ballot(): Ballot {
-    return this.leader.ballot;
-  }
-
-  step(input: Input): readonly Effect[] {
-    const effects = this.leader.step(input);
-    for (const effect of effects) this.#carryOut(effect);
-    return effects;
-  }
-
-  /** One slot for each command. */
-  propose(...commands: readonly string[]): void {
-    for (const command of commands)
-      this.step({ input: "propose", commands: [encodeCommand({ command })], time: 0 });
-  }
-
-  read(read: number): void {
-    this.step({ input: "read", read: read as ReadId });
-  }
+  protected abstract hear(message: Message): void;
 
   /** These requests reach their tables, which answer; the replies are on the way. */
   arrive(...filters: readonly Filter[]): number {
     const [chosen, rest] = split(this.requests, (ask) => filters.every((filter) => filter(ask)));
     this.requests = rest;
     for (const ask of chosen)
-      this.replies.push({ ask, outcomes: ask.verbs.map((verb) => this.#bench.table(ask.of).execute(verb)) });
+      this.replies.push({ ask, outcomes: ask.verbs.map((verb) => this.bench.table(ask.of).execute(verb)) });
     return chosen.length;
   }
 
@@ -315,7 +309,7 @@ export class Server {
   receive(...filters: readonly Filter[]): number {
     const [chosen, rest] = split(this.replies, ({ ask }) => filters.every((filter) => filter(ask)));
     this.replies = rest;
-    for (const { ask, outcomes } of chosen) this.step({ input: "outcome", request: ask.request, outcomes });
+    for (const { ask, outcomes } of chosen) this.hear({ input: "outcome", request: ask.request, outcomes });
     return chosen.length;
   }
 
@@ -332,14 +326,71 @@ export class Server {
     this.requests = laterRequests;
     this.replies = laterReplies;
     for (const ask of [...requests, ...replies.map((reply) => reply.ask)])
-      this.step({ input: "outcome", request: ask.request, outcomes: ask.verbs.map(() => UNKNOWN) });
+      this.hear({ input: "outcome", request: ask.request, outcomes: ask.verbs.map(() => UNKNOWN) });
   }
 
   /** The back-offs are over. */
   resend(): void {
     const retries = this.retries;
     this.retries = [];
-    for (const request of retries) this.step({ input: "resend", request });
+    for (const request of retries) this.hear({ input: "resend", request });
+  }
+}
+
+/** A process in one ballot. Its replica and log may be those of an earlier one. */
+export class Server extends Asker {
+  readonly leader: Leader;
+  readonly log: RecentLog;
+  readonly replica: Replica;
+  readonly distrusted: Set<AcceptorId>;
+  /** Every effect that is no message, in order. */
+  readonly told: Effect[] = [];
+  readonly answers: Reply[] = [];
+
+  constructor(
+    bench: Bench,
+    name: string,
+    round: number,
+    from?: Predecessor,
+    configuration = bench.configuration,
+  ) {
+    super(bench);
+    this.log = from?.log ?? new RecentLog(bench.geometry);
+    this.replica = from?.replica ?? new Replica(names);
+    this.distrusted = from?.distrusted ?? new Set();
+    this.leader = new Leader({
+      configuration,
+      ballot: ballotOf(configuration.number, round, processOf(name)),
+      geometry: bench.geometry,
+      digest: sha256,
+      log: this.log,
+      distrusted: this.distrusted,
+    });
+    this.step({ input: "lead" });
+  }
+
+  get ballot(): Ballot {
+    return this.leader.ballot;
+  }
+
+  protected override hear(message: Message): void {
+    this.step(message);
+  }
+
+  step(input: Input): readonly Effect[] {
+    const effects = this.leader.step(input);
+    for (const effect of effects) this.#carryOut(effect);
+    return effects;
+  }
+
+  /** One slot for each command. */
+  propose(...commands: readonly string[]): void {
+    for (const command of commands)
+      this.step({ input: "propose", commands: [encodeCommand({ command })], time: 0 });
+  }
+
+  read(read: number): void {
+    this.step({ input: "read", read: read as ReadId });
   }
 
   /** What was executed, as the talk writes it: `1: B1`. */
@@ -366,6 +417,68 @@ export class Server {
     else if (effect.effect === "retry") this.retries.push(effect.request);
     else this.told.push(effect);
     if (effect.effect === "execute") this.answers.push(...this.replica.execute(effect.slot, effect.text));
+  }
+}
+
+/** Whoever reconfigures: one try. */
+export class Reconfigurer extends Asker {
+  readonly handover: Handover;
+  readonly log: RecentLog;
+  readonly replica: Replica;
+  /** Every effect that is no message, in order. */
+  readonly told: HandoverEffect[] = [];
+
+  constructor(bench: Bench, to: Configuration, from?: Predecessor) {
+    super(bench);
+    this.log = from?.log ?? new RecentLog(bench.geometry);
+    this.replica = from?.replica ?? new Replica(names);
+    this.handover = new Handover({
+      from: bench.configuration,
+      to,
+      geometry: bench.geometry,
+      digest: sha256,
+      log: this.log,
+      distrusted: from?.distrusted ?? new Set(),
+    });
+  }
+
+  step(input: HandoverInput): void {
+    for (const effect of this.handover.step(input)) {
+      if (effect.effect === "ask") this.requests.push(effect);
+      else if (effect.effect === "retry") this.retries.push(effect.request);
+      else this.told.push(effect);
+      if (effect.effect === "execute") this.replica.execute(effect.slot, effect.text);
+    }
+  }
+
+  copy(...filters: readonly Filter[]): void {
+    this.step({ input: "copy" });
+    this.exchange(...filters);
+  }
+
+  fence(...filters: readonly Filter[]): void {
+    this.step({ input: "fence" });
+    this.exchange(...filters);
+  }
+
+  /** Nobody at these tables answers, for as long as anybody wants to know. */
+  waitInVain(...filters: readonly Filter[]): void {
+    for (let tries = 0; tries < TRIES_MAX; tries++) {
+      this.lose(...filters);
+      this.resend();
+    }
+  }
+
+  get said(): readonly string[] {
+    return this.told.map(({ effect }) => effect);
+  }
+
+  get failure(): HandoverFailure | undefined {
+    return this.told.find((effect) => effect.effect === "failed")?.failure;
+  }
+
+  protected override hear(message: Message): void {
+    this.step(message);
   }
 }
 

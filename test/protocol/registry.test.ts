@@ -1,7 +1,13 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
-import { ACCEPTORS_MAX, type AcceptorId } from "../../shared/protocol/quorum.ts";
+import {
+  ACCEPTORS_MAX,
+  type AcceptorId,
+  majority,
+  type QuorumSpec,
+  withWitness,
+} from "../../shared/protocol/quorum.ts";
 import {
   type AcceptorServer,
   applyRegistry,
@@ -34,6 +40,11 @@ const complete = (machine: string, configuration = 1) =>
     machine: machine as MachineId,
     configuration: configuration as ConfigurationNumber,
   });
+const proposeQuorums = (nonce: string, quorums: QuorumSpec, machine = "m/1") =>
+  applyRegistry(state, { type: "propose", machine: machine as MachineId, quorums, nonce });
+const propose = (nonce: string, acceptors = ["a", "b", "c"], machine = "m/1") =>
+  proposeQuorums(nonce, majority(acceptors as AcceptorId[]), machine);
+const numberOf = (location: unknown): number => (location as Location).configuration.number;
 const acceptorsOf = (location: unknown) => (location as Location).configuration.quorums.acceptors;
 const reasonOf = (response: unknown) => {
   expect(response).toBeInstanceOf(Refusal);
@@ -151,24 +162,125 @@ describe("complete (invariant 8)", () => {
     expect(reasonOf(complete("m/1", 2))).toBe("m/1 has no configuration 2");
     expect(lookup(state, "m/1" as MachineId)?.active).toBe(false);
   });
+});
 
-  it("does not activate what is to replace another than the active one", () => {
+describe("propose", () => {
+  beforeEach(() => {
+    withAcceptors("a", "b", "c", "d");
+    registerMachine("m/1");
     complete("m/1");
-    const record = state.machines.get("m/1" as MachineId);
-    const first = record?.configurations[1];
-    if (record === undefined || first === undefined) throw new Error("not registered");
-    const next = (number: number, previous: number) => {
-      record.configurations[number] = { ...first, number: number as ConfigurationNumber, previous };
-    };
-    next(2, 1);
-    next(3, 1);
-    next(4, 2);
-    expect(complete("m/1", 4)).toEqual({ activated: false });
+  });
+
+  it("answers with the next number, its predecessor and where its acceptors are", () => {
+    expect(propose("once", ["c", "a", "d"])).toEqual({
+      configuration: {
+        number: 2,
+        previous: 1,
+        quorums: { acceptors: ["c", "a", "d"], witnesses: [], read: { atLeast: 2 }, write: { atLeast: 2 } },
+      },
+      active: false,
+      acceptors: [server("c"), server("a"), server("d")],
+    });
+    expect(lookup(state, "m/1" as MachineId)).toMatchObject({ active: true, configuration: { number: 1 } });
+  });
+
+  it("gives the same answer for the same nonce, whatever is asked for, and else always a new number", () => {
+    const first = propose("first");
+    expect(numberOf(propose("second"))).toBe(3);
+    expect(propose("first")).toEqual(first);
+    expect(propose("first", ["d"])).toEqual(first);
+    expect(numberOf(propose("third"))).toBe(4);
+  });
+
+  it("takes any quorums that meet", () => {
+    const quorums = withWitness(["a", "c", "d"] as AcceptorId[]);
+    expect(proposeQuorums("once", quorums)).toMatchObject({ configuration: { quorums } });
+  });
+
+  it("refuses an unknown machine, and one that is not started", () => {
+    registerMachine("m/2");
+    for (const machine of ["m/2", "m/9"])
+      expect(reasonOf(propose("once", ["a"], machine))).toBe(`${machine} is not started`);
+  });
+
+  it("refuses acceptors that nobody registered, and quorums that miss each other; no number is used up", () => {
+    expect(reasonOf(propose("once", ["a", "x", "b"]))).toBe("there is no acceptor x");
+    const missing = { ...majority(["a", "b"] as AcceptorId[]), read: { atLeast: 1 }, write: { atLeast: 1 } };
+    expect(reasonOf(proposeQuorums("once", missing))).toBe("read quorum {a} misses write quorum {b}");
+    expect(reasonOf(propose("once", []))).toBe("a configuration needs at least one acceptor");
+    expect(numberOf(propose("once"))).toBe(2);
+  });
+
+  it("never uses a number again, whatever was activated or superseded", () => {
+    const numbers = [1];
+    for (let round = 0; round < 5; round++) {
+      const [lost, won] = [numberOf(propose(`lost ${round}`)), numberOf(propose(`won ${round}`))];
+      expect(complete("m/1", won)).toEqual({ activated: true });
+      numbers.push(lost, won);
+    }
+    expect(numbers).toEqual([...new Set(numbers)].sort((one, other) => one - other));
+    expect(numbers).toHaveLength(11);
+  });
+
+  it("gives a nonce that was used before the last activation another number", () => {
+    propose("once");
+    complete("m/1", 2);
+    expect(propose("once")).toMatchObject({ configuration: { number: 3, previous: 2 } });
+  });
+});
+
+describe("complete, of a proposal (invariant 8)", () => {
+  beforeEach(() => {
+    withAcceptors("a", "b", "c", "d");
+    registerMachine("m/1");
+    complete("m/1");
+  });
+  const record = () => state.machines.get("m/1" as MachineId);
+
+  it("activates it, once, however often it is said, and whoever looks finds it", () => {
+    const location = propose("once", ["b", "c", "d"]) as Location;
+    expect(complete("m/1", 2)).toEqual({ activated: true });
+    expect(complete("m/1", 2)).toEqual({ activated: true });
+    expect(record()?.history).toEqual([1, 2]);
+    expect(lookup(state, "m/1" as MachineId)).toEqual({ ...location, active: true });
+  });
+
+  it("activates only the first of two with one predecessor", () => {
+    propose("slow");
+    propose("fast");
     expect(complete("m/1", 3)).toEqual({ activated: true });
     expect(complete("m/1", 2)).toEqual({ activated: false });
-    expect(complete("m/1", 1)).toEqual({ activated: true });
-    expect(record.history).toEqual([1, 3]);
-    expect(lookup(state, "m/1" as MachineId)?.configuration.number).toBe(3);
+    expect(record()).toMatchObject({ active: 3, history: [1, 3] });
+  });
+
+  it("says of one that was active once that it was activated, and does not bring it back", () => {
+    propose("second");
+    complete("m/1", 2);
+    propose("third");
+    complete("m/1", 3);
+    for (const number of [1, 2]) expect(complete("m/1", number)).toEqual({ activated: true });
+    expect(record()).toMatchObject({ active: 3, history: [1, 2, 3] });
+  });
+
+  it("activates a chain, each from the one before it, and nothing from an older one", () => {
+    propose("stale");
+    propose("second");
+    complete("m/1", 3);
+    propose("third");
+    expect(complete("m/1", 4)).toEqual({ activated: true });
+    expect(complete("m/1", 2)).toEqual({ activated: false });
+    expect(record()?.history).toEqual([1, 3, 4]);
+  });
+
+  it("refuses a number that was never given", () => {
+    expect(reasonOf(complete("m/1", 2))).toBe("m/1 has no configuration 2");
+  });
+
+  it("keeps no proposal that can never be activated", () => {
+    for (let number = 2; number < 6; number++) propose(`nonce ${number}`);
+    complete("m/1", 4);
+    expect([...(record()?.configurations.keys() ?? [])]).toEqual([4]);
+    expect(record()?.nonces.size).toBe(0);
   });
 });
 

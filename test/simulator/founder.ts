@@ -5,17 +5,18 @@
 import { backoffMs } from "../../shared/backoff.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import { Founding, type FoundingEffect, type FoundingInput } from "../../shared/protocol/founding.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import type { Geometry } from "../../shared/protocol/slot.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
 import { MACHINE } from "./process.ts";
 
-/** Waits so long for every acceptor before quorums are enough; `founded` is told once. */
+/** Waits so long for every acceptor before quorums are enough; `founded` is told once, on which it is. */
 export function found(
   configuration: Configuration,
   geometry: Geometry,
   ports: Ports,
   patienceMs: number,
-  founded: () => void,
+  founded: (on: readonly AcceptorId[]) => void,
 ): void {
   const founding = new Founding(configuration, geometry);
   let attempts = 0;
@@ -29,8 +30,8 @@ export function found(
     } else if (effect.effect === "retry") {
       const { request } = effect;
       ports.after(backoffMs(++attempts, ports.random), () => step({ input: "resend", request }));
-    } else if (effect.effect === "founded") founded();
+    } else if (effect.effect === "founded") founded(effect.on);
   };
-  ports.after(patienceMs, () => step({ input: "hurry" }));
+  if (Number.isFinite(patienceMs)) ports.after(patienceMs, () => step({ input: "hurry" }));
   step({ input: "found" });
 }

@@ -23,6 +23,7 @@ const { values: flags } = parseArgs({
     quorums: { type: "string" },
     events: { type: "string" },
     stress: { type: "string" },
+    vertical: { type: "string" },
   },
 });
 
@@ -30,20 +31,21 @@ const { values: flags } = parseArgs({
 const PROGRESS_SEEDS = 10_000;
 
 function overridesOf(): Overrides {
-  const { subject, lanes, chunk, quorums, events, stress } = flags;
+  const { subject, lanes, chunk, quorums, events, stress, vertical } = flags;
   return {
     ...(subject !== undefined && { subject: subject as SubjectName }),
     ...(lanes !== undefined && { lanes: Number(lanes) }),
     ...(chunk !== undefined && { chunkSlots: Number(chunk) }),
     ...(quorums !== undefined && { quorums }),
     ...(events !== undefined && { events: Number(events) }),
+    ...(vertical !== undefined && { vertical: vertical === "yes" }),
     ...(stress !== undefined && { stress: stress.split(",") as (keyof Rates)[] }),
   };
 }
 
 /** The flags that make this run what it is, as they were given. */
 function replayOf({ seed }: Outcome): string {
-  const given = (["subject", "lanes", "chunk", "quorums", "events", "stress"] as const)
+  const given = (["subject", "lanes", "chunk", "quorums", "events", "stress", "vertical"] as const)
     .filter((name) => flags[name] !== undefined)
     .map((name) => ` --${name} ${flags[name]}`);
   return `node --conditions=source test/simulator/main.ts --seed ${seed}${given.join("")} --trace`;

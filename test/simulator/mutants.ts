@@ -34,6 +34,9 @@ const REPLICA = "shared/protocol/replica.ts";
 const REQUESTS = "shared/protocol/requests.ts";
 const SESSION = "shared/protocol/session.ts";
 const FOUNDING = "shared/protocol/founding.ts";
+const HANDOVER = "shared/protocol/handover.ts";
+const REGISTRY = "shared/protocol/registry.ts";
+const RECONFIGURATION = "test/simulator/reconfiguration.ts";
 const HOST = "shared/runtime/host.ts";
 const PUMP = "shared/runtime/pump.ts";
 
@@ -382,7 +385,7 @@ const leader: readonly Mutant[] = [
     edits: [
       {
         file: RECOVERY,
-        find: "const isBeyondWindow = this.#tailEnd > covered + geometry.lanes;",
+        find: "const isBeyondWindow = this.#tailEnd > lastChunkEnd + geometry.lanes;",
         replace: "const isBeyondWindow = false as boolean;",
       },
     ],
@@ -780,6 +783,225 @@ const driver: readonly Mutant[] = [
   },
 ];
 
+const VERTICAL = ["--subject", "ledger", "--vertical", "yes"] as const;
+
+const vertical: readonly Mutant[] = [
+  {
+    name: "complete does not look at the predecessor",
+    rule: "§7 step 5: act = c′ iff act = prev; invariant 8",
+    edits: [
+      {
+        file: REGISTRY,
+        find: "if (record.active === record.configurations.get(number)?.previous) {",
+        replace: "if (record.configurations.has(number) && !record.history.includes(number)) {",
+      },
+      {
+        file: REGISTRY,
+        find: "if (number !== record.active && previous !== record.active) record",
+        replace: "if (number !== record.active && previous < 0) record",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a configuration's number is given twice",
+    rule: "§7 step 1: always a new c; §1 ⟨c,0,0⟩ belongs only to the process that was granted c",
+    edits: [
+      {
+        file: REGISTRY,
+        find: "const number = record.next++ as ConfigurationNumber;",
+        replace:
+          "record.next = record.active + 2;\n  const number = (record.active + 1) as ConfigurationNumber;",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a pending configuration is resumed by another process",
+    rule: "§1 a restarted reconfigurer asks for a new c",
+    edits: [{ file: RECONFIGURATION, find: "world.unique()", replace: '"resumed"' }],
+    flags: VERTICAL,
+  },
+  {
+    name: "handed over from another configuration than the predecessor",
+    rule: "§7 step 1: prev = c, and step 3: in c's lanes",
+    edits: [
+      { file: HANDOVER, find: "if (to.previous !== from.number)", replace: "if (to.previous < 0)" },
+      { file: RECONFIGURATION, find: "if (from.number !== to.previous)", replace: "if (from.number < 0)" },
+      {
+        file: RECONFIGURATION,
+        find: "this.#found(from, to)",
+        replace: "this.#found(this.#process.known, to)",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "handed over to a configuration that is founded on a quorum only",
+    rule: "§7 step 1: create lanes 0…K of c′ on all its acceptors",
+    edits: [
+      {
+        file: RECONFIGURATION,
+        find: "const NO_HURRY = Number.POSITIVE_INFINITY",
+        replace: "const NO_HURRY = 20",
+      },
+      {
+        file: RECONFIGURATION,
+        find: "if (on.length < to.quorums.acceptors.length)",
+        replace: "if (on.length < 0)",
+      },
+    ],
+    flags: [...VERTICAL, "--stress", "tableUnreachable,tableOneWay,tableSlow,requestLost"],
+  },
+  {
+    name: "the tail is executed before the activation",
+    rule: "§7 step 6: before, no apply of S+1…H; invariant 9",
+    edits: [
+      {
+        file: HANDOVER,
+        find: "  #vote(slot: Slot, value: Value): void {",
+        replace:
+          "  #vote(slot: Slot, value: Value): void {\n    if (slot > this.#options.log.last) this.#execute(slot, value.text);",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a pending configuration is led",
+    rule: "§7 step 6: before, no other ballot of c′",
+    edits: [
+      {
+        file: RECONFIGURATION,
+        find: '    this.stage = "completing";\n',
+        replace:
+          '    this.stage = "completing";\n    this.#process.isReserved = false;\n    this.#process.lead(to);\n',
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "the old ballots are not ended",
+    rule: "§7 step 3",
+    edits: [
+      {
+        file: FENCE,
+        find: 'return { verb: "promise", key, ballot: this.#ballot };',
+        replace:
+          'return this.#ballot.includes(".00000000000000.") ? { verb: "read", key } : { verb: "promise", key, ballot: this.#ballot };',
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "the tail is transferred to nobody in particular",
+    rule: "§7 step 4: all acceptors of c′ (here: no ack is awaited)",
+    edits: [{ file: HANDOVER, find: "isCovered && this.#votesMissing === 0", replace: "isCovered" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "the tail is transferred to one acceptor",
+    rule: "§7 step 4: all acceptors of c′",
+    edits: [
+      {
+        file: HANDOVER,
+        find: "for (const acceptor of this.#to.acceptors) {",
+        replace: "for (const acceptor of this.#to.acceptors.slice(0, 1)) {",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "the tail is not transferred",
+    rule: "§7 step 4: vote S+1…H",
+    edits: [{ file: HANDOVER, find: "slot <= tailEnd; slot++", replace: "slot <= this.#target; slot++" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "the tail is transferred as no-ops",
+    rule: "§7 step 4: values by §4 step 4",
+    edits: [{ file: HANDOVER, find: "this.#valueOf(slot) ??", replace: "" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "Heads are not transferred",
+    rule: "§7 step 4: every full acceptor's Head in c′ ≥ S",
+    edits: [
+      {
+        file: HANDOVER,
+        find: 'this.#phase === "transferring" && isCovered &&',
+        replace: 'this.#phase === "transferring" &&',
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "one Head is transferred",
+    rule: "§7 step 4: every full acceptor's Head in c′ ≥ S",
+    edits: [
+      {
+        file: HANDOVER,
+        find: "this.#archive.allCover(this.#to.full, this.#target)",
+        replace: "this.#to.full.some((each) => this.#archive.allCover([each], this.#target))",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "the tail is read before the fence",
+    rule: "§7 step 3: cells read before it may not be used",
+    edits: [
+      {
+        file: FENCE,
+        find: "return this.#quorums.witnesses.has(of) ? promises : [...promises,",
+        replace:
+          'const reads = this.#ballot.includes(".00000000000000.") ? promises.map(({ key }): Verb => ({ verb: "read", key })) : [];\n    return this.#quorums.witnesses.has(of) ? [...reads, ...promises] : [...reads, ...promises,',
+      },
+      {
+        file: FENCE,
+        find: "this.#promised.get(verb.key.lane)?.add(of);",
+        replace: 'if (verb.verb === "promise") this.#promised.get(verb.key.lane)?.add(of);',
+      },
+      {
+        file: FENCE,
+        find: "this.#cells.get(verb.key.lane)?.push(",
+        replace:
+          'if (verb.verb === "read" || !this.#ballot.includes(".00000000000000.")) this.#cells.get(verb.key.lane)?.push(',
+      },
+    ],
+    flags: [...VERTICAL, "--stress", "verbsSplit,requestDelayed"],
+  },
+  {
+    name: "a table that was created again is founded under its old name",
+    rule: "§11 names are never reused",
+    edits: [
+      {
+        file: "test/simulator/process.ts",
+        find: "this.#portsFor(REGISTERED_INCARNATION)",
+        replace: "this.#portsFor()",
+      },
+      {
+        file: "test/simulator/owner.ts",
+        find: "isBadWelcome || (!isLost && incarnation === 0)",
+        replace: "isBadWelcome || !isLost || incarnation > 0",
+      },
+    ],
+    flags: [...VERTICAL, "--stress", "tableRecreated"],
+  },
+  {
+    name: "tables are deleted before the activation",
+    rule: "§7 retirement: once act = c′",
+    edits: [
+      {
+        file: "test/simulator/nemesis.ts",
+        find: "const live = new Set(this.#liveTables());",
+        replace:
+          "const pending = registrar.live.findLast(({ number }) => number !== registrar.active.number);\n    const live = new Set(pending === undefined ? this.#liveTables() : tables.filter(({ id }) => pending.quorums.acceptors.includes(id)));",
+      },
+    ],
+    flags: VERTICAL,
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...acceptor,
   ...leader,
@@ -788,4 +1010,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...reads,
   ...witnesses,
   ...driver,
+  ...vertical,
 ];

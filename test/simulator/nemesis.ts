@@ -2,6 +2,7 @@
  * Causes what happens to whole processes and tables: at random times, within what the configuration is meant
  * to survive.
  */
+import type { Configured } from "./checks/tables.ts";
 import type { Owner } from "./owner.ts";
 import type { Process } from "./process.ts";
 import type { Table } from "./table.ts";
@@ -43,13 +44,32 @@ export class Nemesis {
   }
 
   #visit(): void {
-    const { random, rates, processes, tables } = this.#world;
+    const { random, rates, processes, verticalRates } = this.#world;
     const process = random.pick(processes);
-    const table = random.pick(tables);
+    const table = random.pick(this.#liveTables());
     this.#troubleProcess(process);
     this.#troubleTable(table);
     if (random.chance(rates.tableLost)) this.#lose(table);
     if (random.chance(rates.tableRecreated)) this.#recreate(table);
+    if (random.chance(verticalRates.reconfigure)) this.#owner.reconfigure(random.pick(processes));
+    if (random.chance(verticalRates.retire)) this.#retire();
+  }
+
+  /** Tables of the active configuration, and of those that may replace it. */
+  #liveTables(): readonly Table[] {
+    const ids = new Set(this.#world.registrar.live.flatMap(({ quorums }) => quorums.acceptors));
+    return this.#world.tables.filter(({ id }) => ids.has(id));
+  }
+
+  /** Deletes one that only older configurations have (PROTOCOL §7, invariant 11). */
+  #retire(): void {
+    const { random, registrar, tables, coverage } = this.#world;
+    const live = new Set(this.#liveTables());
+    const older = new Set(registrar.activated.flatMap(({ quorums }) => quorums.acceptors));
+    const retired = tables.filter((table) => older.has(table.id) && !live.has(table) && !table.isLost);
+    if (retired.length === 0) return;
+    coverage.hit("retired");
+    this.#delete(random.pick(retired));
   }
 
   #troubleProcess(process: Process): void {
@@ -121,6 +141,10 @@ export class Nemesis {
   #lose(table: Table): void {
     if (!this.#mayForget(table)) return;
     this.#world.coverage.hit("tableLost");
+    this.#delete(table);
+  }
+
+  #delete(table: Table): void {
     this.#world.trace(() => `${table.id} is lost`);
     table.lose();
     this.#world.tableChecks.forgot(table);
@@ -137,15 +161,20 @@ export class Nemesis {
 
   /** The rest must be able to answer for everything; and, unless this run is doomed, to go on. */
   #mayForget(table: Table): boolean {
-    const { families, tableChecks, options } = this.#world;
+    const { registrar, tableChecks, options } = this.#world;
     if (!this.#owner.isActivated) return false;
-    const rest = tableChecks.usable & ~(1 << table.index);
-    return families.isRead(rest) && (options.doomed || canProgress(this.#world, rest));
+    return registrar.live.every(({ number }) => {
+      const configured = tableChecks.configured(number);
+      const bit = configured.bitOf(table);
+      const rest = configured.survivors & ~bit;
+      const isEnough = options.doomed ? configured.families.isRead(rest) : canProgress(configured, rest);
+      return bit === 0 || isEnough;
+    });
   }
 }
 
 /** Rule U counts full acceptors only, so votes alone are not enough to go on (PROTOCOL §10). */
-export function canProgress({ families }: World, usable: number): boolean {
+export function canProgress({ families }: Configured, usable: number): boolean {
   return (
     families.isRead(usable) &&
     families.isWrite(usable) &&

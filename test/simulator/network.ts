@@ -10,10 +10,12 @@ import type { Scheduler } from "./scheduler.ts";
 import type { Table } from "./table.ts";
 
 /** After this a request's outcome is reported as unknown, whatever becomes of it. */
-const TIMEOUT_MS = 60;
-const HOP_MS_MAX = 3;
+export const TIMEOUT_MS = 60;
+export const HOP_MS_MAX = 3;
 /** A request that is delayed arrives this late: within its sender's reign, or long after it. */
 const DELAY_MS_MAX = 3_000;
+/** As late as a request to the registry comes. */
+export const LATE_MS_MAX = 1_000;
 const GROUPS_MAX = 4;
 
 export interface NetworkOptions {

@@ -36,6 +36,18 @@ export interface Rates {
   readonly tableOneWay: number;
 }
 
+/** Of reconfigurations. */
+export interface VerticalRates {
+  /** Per visit of the nemesis. */
+  readonly reconfigure: number;
+  /** By a process that was fenced and finds no newer configuration. */
+  readonly reconfigureWhenFenced: number;
+  /** A table that only older configurations have is deleted, per visit. */
+  readonly retire: number;
+  /** A process tries to lead a configuration that it knows is over. */
+  readonly stale: number;
+}
+
 export type SubjectName = "ledger" | "registry";
 
 export interface Options {
@@ -45,6 +57,8 @@ export interface Options {
   readonly processes: number;
   readonly clients: number;
   readonly rates: Rates;
+  /** Absent: the first configuration stays. */
+  readonly vertical?: VerticalRates;
   /** Events of the safety phase. */
   readonly events: number;
   /** Tables may be lost until only a read quorum is left: safety is still owed, progress no longer. */
@@ -60,6 +74,7 @@ export interface Overrides {
   readonly chunkSlots?: number;
   readonly quorums?: string;
   readonly events?: number;
+  readonly vertical?: boolean;
   /** Names of rates to be at their highest. */
   readonly stress?: readonly (keyof Rates)[];
 }
@@ -105,11 +120,22 @@ const GEOMETRIES: readonly Geometry[] = [
   { lanes: 32, chunkSlots: 8 },
 ];
 
-export function drawOptions(random: Random, overrides: Overrides): Options {
+/** How often a ledger is reconfigured. */
+const VERTICAL = 0.4;
+const VERTICAL_RATES_MAX: VerticalRates = {
+  reconfigure: 0.15,
+  reconfigureWhenFenced: 1,
+  retire: 0.3,
+  stale: 0.2,
+};
+
+/** `vertical` draws what is about reconfigurations: the others stay what they were before there were any. */
+export function drawOptions(random: Random, vertical: Random, overrides: Overrides): Options {
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
   const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
   const lanes = overrides.lanes ?? drawn.lanes;
   const name = random.pick(Object.keys(QUORUMS));
+  const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && subject === "ledger");
   return {
     subject,
     geometry: { lanes, chunkSlots: overrides.chunkSlots ?? Math.min(lanes, drawn.chunkSlots) },
@@ -117,6 +143,7 @@ export function drawOptions(random: Random, overrides: Overrides): Options {
     processes: 2 + random.below(3),
     clients: 1 + random.below(8),
     rates: drawRates(random, new Set(overrides.stress)),
+    ...(isVertical && { vertical: drawVerticalRates(vertical) }),
     events: overrides.events ?? 3_000 + random.below(5_000),
     doomed: random.chance(0.1),
     thinkMs: random.pick([1, 5, 20]),
@@ -131,6 +158,11 @@ function drawRates(random: Random, stressed: ReadonlySet<keyof Rates>): Rates {
     return [name, isLeftOut ? 0 : rate];
   });
   return Object.fromEntries(rates) as Rates;
+}
+
+function drawVerticalRates(random: Random): VerticalRates {
+  const rates = Object.entries(VERTICAL_RATES_MAX).map(([name, most]) => [name, most * random.fraction()]);
+  return Object.fromEntries(rates) as VerticalRates;
 }
 
 const A = (...indexes: number[]): AcceptorId[] => indexes.map((index) => `t${index}` as AcceptorId);
@@ -157,6 +189,15 @@ const QUORUMS: Readonly<Record<string, QuorumSpec>> = {
   witnessRead3Write2: spec(4, { atLeast: 3 }, { atLeast: 2 }, A(3)),
   witnessRead2Write3: spec(4, { atLeast: 2 }, { atLeast: 3 }, A(3)),
 };
+
+/** One of the quorum systems above, with other acceptors in place of its own. */
+export function drawQuorums(random: Random, acceptors: (count: number) => readonly AcceptorId[]): QuorumSpec {
+  const text = JSON.stringify(random.pick(Object.values(QUORUMS)));
+  const named = (JSON.parse(text) as QuorumSpec).acceptors;
+  const chosen = acceptors(named.length);
+  const renamed = text.replace(/"t(\d+)"/g, (_, index) => JSON.stringify(chosen[Number(index)]));
+  return JSON.parse(renamed) as QuorumSpec;
+}
 
 export function quorumsNamed(name: string): QuorumSpec {
   const found = QUORUMS[name];

@@ -6,11 +6,16 @@
 
 import { backoffMs } from "../../shared/backoff.ts";
 import type { TheseusError } from "../../shared/errors.ts";
+import type { Configuration } from "../../shared/protocol/configuration.ts";
 import type { Abdication } from "../../shared/protocol/leader.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import type { Command } from "../../shared/protocol/value.ts";
-import { Process, type ProcessEvents } from "./process.ts";
+import { configurationOf } from "../../shared/runtime/host.ts";
+import { drawQuorums } from "./options.ts";
+import { MACHINE, Process, type ProcessEvents } from "./process.ts";
+import { Reconfiguration } from "./reconfiguration.ts";
 import { check } from "./violation.ts";
 import type { World } from "./world.ts";
 
@@ -32,7 +37,8 @@ export class Owner {
   readonly #invocations = new Map<Process, (() => void)[]>();
   readonly #applied = new Map<Process, Slot>();
   readonly #attempts = new Map<Process, number>();
-  isActivated = false;
+  /** What each place knew last: a process that starts again may find it on its disk. */
+  readonly #cached: Configuration[] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -48,15 +54,31 @@ export class Owner {
           () => `${process.name} reports ${acceptor}, which never refused`,
         );
       },
-      executed: (process, slot, text) => this.#executed(process, slot, text),
+      executed: (process, slot, text) => this.executed(process, slot, text),
       ended: (process) => this.#ended(process),
     };
   }
 
   start(place: number): void {
-    const process = new Process(this.#world, this.#events);
+    const { registrar, random } = this.#world;
+    const cached = this.#cached[place];
+    const known = cached !== undefined && random.chance(0.5) ? cached : registrar.active;
+    const process = new Process(this.#world, this.#events, known);
     this.#world.processes[place] = process;
     this.#world.trace(() => `${process.name} starts in place ${place}`);
+  }
+
+  /** The first configuration is founded. */
+  get isActivated(): boolean {
+    return this.#world.registrar.activated.length > 0;
+  }
+
+  activate(): void {
+    this.#world.registrar.execute({
+      type: "complete",
+      machine: MACHINE,
+      configuration: this.#world.configuration.number,
+    });
   }
 
   /** Stateless handlers lead only for as long as they are asked something; servers whenever they like. */
@@ -65,10 +87,86 @@ export class Owner {
   }
 
   tryToLead(process: Process): void {
-    const { processes, coverage, configuration } = this.#world;
-    if (!this.isActivated || !process.isAlive) return;
+    const { processes, coverage } = this.#world;
+    if (!this.isActivated || !process.isAlive || process.isReserved) return;
     if (processes.some((other) => other !== process && other.host.serving)) coverage.hit("rivalLeader");
-    process.lead(configuration);
+    process.lead(this.#configurationFor(process));
+  }
+
+  /** Sometimes one that is over, on purpose. */
+  #configurationFor(process: Process): Configuration {
+    const { random, verticalRates, registrar, coverage } = this.#world;
+    const configuration = random.chance(verticalRates.stale)
+      ? random.pick(registrar.activated)
+      : process.known;
+    if (configuration.number < registrar.active.number) coverage.hit("staleConfiguration");
+    return configuration;
+  }
+
+  /** From the active configuration, as far as the process knows, to another one. */
+  reconfigure(process: Process): void {
+    const { processes, coverage } = this.#world;
+    if (!this.isActivated || !process.isAlive || process.reconfiguration !== undefined) return;
+    coverage.hit("reconfigure");
+    if (processes.some((other) => other.reconfiguration !== undefined)) coverage.hit("rivalReconfiguration");
+    if (process.host.serving) coverage.hit("leaderReconfigures");
+    const quorums = drawQuorums(this.#world.random, (count) => this.#drawAcceptors(process, count));
+    this.#world.trace(() => `${process.name} reconfigures to ${JSON.stringify(quorums)}`);
+    process.reconfiguration = new Reconfiguration(this.#world, this, process, quorums);
+    const { reconfiguration } = process;
+    process.enter(() => reconfiguration.start());
+  }
+
+  /** Some of the old ones, mostly such as work, and fresh ones for the rest; in any order. */
+  #drawAcceptors(process: Process, count: number): readonly AcceptorId[] {
+    const { random, isHealed } = this.#world;
+    const acceptors: AcceptorId[] = [];
+    const isBadWelcome = !isHealed && random.chance(0.1);
+    const kept = random.pick([0, 0.5, 0.9]);
+    for (const id of process.known.quorums.acceptors) {
+      const { isLost, incarnation } = this.#world.table(id);
+      if ((isBadWelcome || (!isLost && incarnation === 0)) && random.chance(kept)) acceptors.push(id);
+    }
+    while (acceptors.length < count) acceptors.push(this.#world.freshTable().id);
+    const order = new Map(acceptors.map((id) => [id, random.fraction()]));
+    return acceptors
+      .sort((one, other) => (order.get(one) as number) - (order.get(other) as number))
+      .slice(0, count);
+  }
+
+  activated(process: Process, configuration: Configuration): void {
+    const { coverage, random, isHealed } = this.#world;
+    coverage.hit("activated");
+    this.#learnOf(process, configuration);
+    if (!isHealed && random.chance(0.7)) this.tryToLead(process);
+  }
+
+  /** Which configuration is active? Asked once: whoever needs the answer asks again when its next try fails. */
+  lookUp(process: Process, isFenced = false): void {
+    const { registrar, random, verticalRates } = this.#world;
+    const { known } = process;
+    registrar.lookup(process, (active) => {
+      if (active === undefined) return;
+      this.#learnOf(process, active);
+      const isStuck = isFenced && active.number === known.number;
+      // Fenced, and nobody finishes what the fence was for: somebody has to (PROTOCOL §4 step 2).
+      if (isStuck && (this.#isInCharge(process) || random.chance(verticalRates.reconfigureWhenFenced)))
+        this.reconfigure(process);
+    });
+  }
+
+  /** Once faults are over one process alone does what has to be done. */
+  #isInCharge(process: Process): boolean {
+    return this.#world.isHealed && process === this.#world.processes[0];
+  }
+
+  #learnOf(process: Process, configuration: Configuration): void {
+    // One that can propose nothing more may never hear of it from a table.
+    const { host } = process;
+    if ((host.configuration?.number ?? 0) < configuration.number) process.enter(() => host.resign());
+    if (configuration.number <= process.known.number) return;
+    process.known = configuration;
+    this.#cached[this.#world.processes.indexOf(process)] = configuration;
   }
 
   /** Asks a process, as a client does. `command` undefined: a linearizable read. */
@@ -134,7 +232,8 @@ export class Owner {
     this.#world.trace(() => `${process.name} abdicates ${JSON.stringify(abdication)}`);
     check("WINDOW", abdication.why !== "alarm", () => JSON.stringify(abdication));
     if (abdication.why === "damaged")
-      check("HEAD_CLAIM", this.#isSuspect(abdication.acceptor), () => JSON.stringify(abdication));
+      check("HEAD_CLAIM", this.isSuspect(abdication.acceptor), () => JSON.stringify(abdication));
+    if (this.#world.options.vertical !== undefined) this.#lookUpIfOver(process, abdication);
     if (this.#areHandlers) return this.#leadAgainForInvocations(process);
     if (this.#world.isHealed || !random.chance(0.4)) return;
     // Now and then at once, inside the driver's own step.
@@ -142,8 +241,16 @@ export class Owner {
     process.ports.after(random.between(0, RETRY_MS_MAX), () => this.tryToLead(process));
   }
 
+  /** Its configuration may be over, or need another one. */
+  #lookUpIfOver(process: Process, abdication: Abdication): void {
+    const { why } = abdication;
+    const led = process.host.configuration?.number ?? 0;
+    const isOver = why === "fenced" && configurationOf(abdication.by) > led;
+    if (isOver || why === "noQuorum" || why === "damaged") this.lookUp(process, true);
+  }
+
   /** A table that was lost, or created again, may miss a chunk. */
-  #isSuspect(acceptor: string): boolean {
+  isSuspect(acceptor: string): boolean {
     return this.#world.tables.some(
       ({ id, isLost, incarnation }) => id === acceptor && (isLost || incarnation > 0),
     );
@@ -156,7 +263,7 @@ export class Owner {
     process.ports.after(backoffMs(attempt, process.ports.random), () => this.tryToLead(process));
   }
 
-  #executed(process: Process, slot: Slot, text: string): void {
+  executed(process: Process, slot: Slot, text: string): void {
     const before = this.#applied.get(process) ?? (0 as Slot);
     this.#applied.set(process, slot);
     this.#world.replicas.executed(process.name, before, slot, text, process.host.replica.state);
@@ -169,15 +276,15 @@ export class Owner {
     if (random.chance(this.#world.rates.followerGap)) return coverage.hit("followerGap");
     this.#world.post(() =>
       to.enter(() => {
-        if (!to.host.learn(slot, text)) this.catchUp(to);
+        if (!to.isReserved && !to.host.learn(slot, text)) this.catchUp(to);
       }),
     );
   }
 
   catchUp(process: Process): void {
-    if (process.isCatchingUp) return;
+    if (process.isCatchingUp || process.isReserved) return;
     process.isCatchingUp = true;
-    process.host.catchUp(this.#world.configuration, () => {
+    process.host.catchUp(process.known, () => {
       process.isCatchingUp = false;
     });
   }
@@ -186,6 +293,8 @@ export class Owner {
     const { processes, random, scheduler, coverage } = this.#world;
     this.#world.trace(() => `${process.name} ends`);
     this.#invocations.delete(process);
+    if (process.reconfiguration !== undefined) coverage.hit("reconfigurerCrashed");
+    if (process.isReserved) coverage.hit("crashedAfterFence");
     const place = processes.indexOf(process);
     scheduler.after(random.between(1, RESTART_MS_MAX), () => {
       coverage.hit("restart");

@@ -12,9 +12,11 @@ import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import { Host } from "../../shared/runtime/host.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
+import type { Reconfiguration } from "./reconfiguration.ts";
 import { Violation } from "./violation.ts";
 import type { World } from "./world.ts";
 
+const REGISTERED_INCARNATION = 0;
 export const MACHINE = "ledger/1" as MachineId;
 
 /** What a process tells its surroundings. */
@@ -33,6 +35,11 @@ export class Process {
   isAlive = true;
   isPaused = false;
   isCatchingUp = false;
+  /** A handover has its replica: it neither leads nor follows. */
+  isReserved = false;
+  reconfiguration: Reconfiguration | undefined;
+  /** The configuration that it takes for the active one. */
+  known: Configuration;
   clockOffsetMs = 0;
   readonly #world: World;
   readonly #events: ProcessEvents;
@@ -41,7 +48,8 @@ export class Process {
   /** Ends after so many more effects. */
   #effectsLeft = Number.POSITIVE_INFINITY;
 
-  constructor(world: World, events: ProcessEvents) {
+  constructor(world: World, events: ProcessEvents, known: Configuration) {
+    this.known = known;
     this.#world = world;
     this.#events = events;
     this.id = world.random.hexadecimal(32) as ProcessId;
@@ -104,9 +112,9 @@ export class Process {
     for (const what of backlog) this.enter(what);
   }
 
-  /** Ports for founding, which addresses a table that it knows and not whatever has its name later. */
+  /** Ports for founding, which addresses the table that was registered and not whatever has its name later. */
   foundingPorts(): Ports {
-    return this.#portsFor(new Map(this.#world.tables.map(({ id, incarnation }) => [id, incarnation])));
+    return this.#portsFor(REGISTERED_INCARNATION);
   }
 
   #run(what: () => void): void {
@@ -119,7 +127,7 @@ export class Process {
     }
   }
 
-  #portsFor(incarnations?: ReadonlyMap<AcceptorId, number>): Ports {
+  #portsFor(incarnation?: number): Ports {
     const { random, scheduler } = this.#world;
     return {
       ask: (acceptor, _, verbs, done) =>
@@ -127,7 +135,6 @@ export class Process {
           const answered = (outcomes: readonly Outcome[]): void => this.enter(() => done(outcomes));
           const table = this.#world.table(acceptor);
           const request = { sender: this.name, table, verbs, done: answered };
-          const incarnation = incarnations?.get(acceptor);
           this.#world.network.ask(incarnation === undefined ? request : { ...request, incarnation });
         }),
       after: (delayMs, call) => {

@@ -5,7 +5,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
-import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import { type AcceptorId, majority, primaryBackup } from "../../shared/protocol/quorum.ts";
 import {
   applyRegistry,
   initialRegistry,
@@ -33,7 +33,7 @@ function commandOf(random: () => number): RegistryCommand {
   const below = (bound: number): number => Math.floor(random() * bound);
   const id = below(6);
   const machine = `bank/${below(5)}` as MachineId;
-  switch (below(4)) {
+  switch (below(5)) {
     case 0:
       return { type: "registerMachine", machine, acceptors: 1 + below(3) };
     case 1: {
@@ -49,8 +49,13 @@ function commandOf(random: () => number): RegistryCommand {
       const process = String(id).padStart(32, "0") as ProcessId;
       return { type: "registerLeader", leader: { id: `l${id}`, process, address: `host${below(3)}` } };
     }
+    case 3: {
+      const acceptors = [id, (id + 1 + below(2)) % 6].map((each) => `a${each}` as AcceptorId);
+      const quorums = below(2) === 0 ? majority(acceptors) : primaryBackup(acceptors);
+      return { type: "propose", machine, quorums, nonce: `nonce ${below(4)}` };
+    }
     default:
-      return { type: "complete", machine, configuration: (1 + below(2)) as ConfigurationNumber };
+      return { type: "complete", machine, configuration: (1 + below(4)) as ConfigurationNumber };
   }
 }
 
@@ -69,5 +74,7 @@ class RegistryReference implements Reference {
 }
 
 function summaryOf({ machines, acceptors, leaders }: RegistryState): string {
-  return JSON.stringify([[...machines], [...acceptors.values()], [...leaders.values()]]);
+  return JSON.stringify([machines, acceptors, leaders], (_, value) =>
+    value instanceof Map ? [...value] : value,
+  );
 }

@@ -31,12 +31,16 @@ const LIVENESS_EVENTS_MAX = 60_000;
 /** Answers that each client must get once faults are over. */
 const ANSWERS_OWED = 4;
 const BETWEEN_ATTEMPTS_MS = 25;
+/** A leader looks its configuration up so often, in attempts. */
+const LOOKUP_EVERY = 10;
+/** How long a reconfiguration goes on that began before faults were over. */
+const TRY_MS_MAX = 500;
 /** A process that alone tries to lead needs few tries: it learns the highest round from whoever refuses it. */
 const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
-  const options = drawOptions(random, overrides);
+  const options = drawOptions(random, new Random(seed + 2 ** 40), overrides);
   const world = new World(options, random, trace);
   let violation: Violation | undefined;
   try {
@@ -75,7 +79,11 @@ class Run {
     this.#world.trace(() => "faults are over");
     this.#world.tableChecks.checkAll();
     const { tableChecks, options } = this.#world;
-    const isOwed = canProgress(this.#world, tableChecks.usable);
+    const { active } = tableChecks;
+    // Whoever can still read everything can go on with other acceptors.
+    const isOwed =
+      canProgress(active, active.usable) ||
+      (options.vertical !== undefined && active.families.isRead(active.usable));
     check("LIVENESS", isOwed || options.doomed, () => "founding left too few acceptors to make progress");
     if (isOwed) this.#finish();
     tableChecks.checkAll();
@@ -96,7 +104,7 @@ class Run {
       process.enter(() =>
         found(configuration, options.geometry, ports, random.between(10, PATIENCE_MS_MAX), () =>
           process.say(() => {
-            this.#owner.isActivated = true;
+            if (!this.#owner.isActivated) this.#owner.activate();
           }),
         ),
       );
@@ -117,6 +125,7 @@ class Run {
   }
 
   #finish(): void {
+    this.#giveUpTries();
     this.#keepLeading();
     const owed = this.#clients.map((client) => client.answered + ANSWERS_OWED);
     const isDone = (client: Client, index: number): boolean => client.answered >= (owed[index] as number);
@@ -127,14 +136,28 @@ class Run {
     this.#catchUp();
   }
 
+  /** A try that began while there were faults may wait for a table that does not exist any more. */
+  #giveUpTries(): void {
+    const { scheduler, processes } = this.#world;
+    for (const process of processes) {
+      const { reconfiguration } = process;
+      scheduler.after(TRY_MS_MAX, () => process.enter(() => reconfiguration?.giveUp()));
+    }
+  }
+
   /** One process tries to lead until it does. Handlers try when they are invoked, and back off from each other. */
   #keepLeading(): void {
     const { scheduler, processes, options } = this.#world;
     if (options.subject === "registry") return;
     let attempts = 0;
+    let tries = 0;
     const attempt = (): void => {
       const [process] = processes;
-      if (process?.isAlive && !process.host.leading) {
+      if (process !== undefined && this.#needsOthers) this.#owner.reconfigure(process);
+      // A leader with nothing that it may propose asks no table, and none can tell it that it is over.
+      if (process?.host.leading && options.vertical !== undefined && tries++ % LOOKUP_EVERY === 0)
+        this.#owner.lookUp(process);
+      if (process?.isAlive && !process.host.leading && process.reconfiguration === undefined) {
         check("LIVENESS", ++attempts <= ATTEMPTS_MAX, () => `nobody leads after ${ATTEMPTS_MAX} attempts`);
         this.#owner.tryToLead(process);
       }
@@ -143,12 +166,23 @@ class Run {
     attempt();
   }
 
+  /** The acceptors that are left can be read, and nothing more can be chosen: only others can help. */
+  get #needsOthers(): boolean {
+    const { tableChecks, options } = this.#world;
+    const { active } = tableChecks;
+    return options.vertical !== undefined && !canProgress(active, active.usable);
+  }
+
   /** Every process that does not lead learns what the tables cover; what it executes is compared. */
   #catchUp(): void {
-    const { processes } = this.#world;
-    const isSettled = (): boolean => processes.every(({ isCatchingUp }) => !isCatchingUp);
+    const { processes, registrar } = this.#world;
+    const isSettled = (): boolean =>
+      processes.every((each) => !each.isCatchingUp && each.reconfiguration === undefined);
     this.#runUntil(isSettled, LIVENESS_EVENTS_MAX, "a follower never caught up");
-    for (const process of processes) if (!process.host.leading) this.#owner.catchUp(process);
+    for (const process of processes) {
+      process.known = registrar.active;
+      if (!process.host.leading) this.#owner.catchUp(process);
+    }
     this.#runUntil(isSettled, LIVENESS_EVENTS_MAX, "a follower never caught up");
   }
 

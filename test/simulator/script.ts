@@ -35,7 +35,13 @@ export class Script {
   constructor(quorums: string, geometry: Geometry, trace?: (line: string) => void) {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
-    const options = drawOptions(random, { subject: "ledger", lanes, chunkSlots, quorums });
+    const options = drawOptions(random, random, {
+      subject: "ledger",
+      vertical: false,
+      lanes,
+      chunkSlots,
+      quorums,
+    });
     this.world = new World(options, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
@@ -44,7 +50,7 @@ export class Script {
     this.first = this.start();
     this.first.enter(() =>
       found(this.world.configuration, geometry, this.first.foundingPorts(), SETTLED_MS, () => {
-        this.#owner.isActivated = true;
+        this.#owner.activate();
       }),
     );
     this.settle();

@@ -13,6 +13,9 @@ export const CHECKS = {
   AT_MOST_ONCE: "each command executes at most once, and each reply is the one that the chosen log gives",
   LINEARIZABLE: "some order of all operations explains every answer and respects real time",
   REPLICAS_AGREE: "replicas have the same state after the same slot",
+  SUCCESSION: "each activated configuration replaces the one that was active",
+  UNACTIVATED:
+    "nothing is promised, executed, answered or archived from a configuration that is not activated",
   LOST_IS_LOST: "only an acceptor that refused everything is reported as lost",
   NO_EXCEPTION: "the core and the driver never throw",
   LIVENESS: "once faults are over, every command gets a definite answer and a leader serves",

@@ -7,15 +7,15 @@ import type { Configuration } from "../../shared/protocol/configuration.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import { Answers } from "./checks/answers.ts";
 import { Canon } from "./checks/canon.ts";
-import { Families } from "./checks/families.ts";
 import { Replicas } from "./checks/replicas.ts";
 import { TableChecks } from "./checks/tables.ts";
 import { Coverage } from "./faults.ts";
 import { ledger } from "./ledger.ts";
 import { Network } from "./network.ts";
-import type { Options, Rates } from "./options.ts";
+import type { Options, Rates, VerticalRates } from "./options.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
+import { Registrar } from "./registrar.ts";
 import { registry } from "./registry.ts";
 import { Scheduler } from "./scheduler.ts";
 import type { Subject } from "./subject.ts";
@@ -28,9 +28,9 @@ export class World {
   readonly scheduler = new Scheduler();
   readonly coverage = new Coverage();
   readonly configuration: Configuration;
-  readonly tables: readonly Table[];
+  readonly tables: Table[] = [];
+  readonly registrar: Registrar;
   readonly network: Network;
-  readonly families: Families;
   readonly tableChecks: TableChecks;
   readonly canon: Canon;
   readonly answers: Answers;
@@ -48,21 +48,18 @@ export class World {
     this.#trace = trace;
     this.subject = options.subject === "registry" ? registry : ledger;
     this.configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums: options.quorums };
-    this.families = new Families(options.quorums);
-    this.tables = options.quorums.acceptors.map(
-      (id, index) => new Table(id, index, (...written) => this.tableChecks.wrote(...written)),
-    );
     this.tableChecks = new TableChecks({
       geometry: options.geometry,
-      families: this.families,
-      configuration: this.configuration.number,
       tables: this.tables,
       onChosen: () => this.canon.extend(),
     });
-    const { chosen } = this.tableChecks.votes;
+    this.registrar = new Registrar(this, this.configuration);
+    for (const id of options.quorums.acceptors) this.#create(id);
+    this.tableChecks.add(this.configuration);
+    const { chosen } = this.tableChecks;
     this.canon = new Canon(this.subject, (slot) => chosen.get(slot));
     this.answers = new Answers(this.subject, this.canon);
-    this.replicas = new Replicas(this.subject, this.canon, (slot) => chosen.get(slot));
+    this.replicas = new Replicas(this.subject, this.canon, this.tableChecks);
     this.network = new Network({
       random,
       scheduler: this.scheduler,
@@ -70,6 +67,22 @@ export class World {
       rates: () => this.rates,
       trace: (line) => this.trace(line),
     });
+  }
+
+  /** A table that nobody has used yet; registered, so it may be proposed. */
+  freshTable(): Table {
+    return this.#create(`t${this.tables.length}` as AcceptorId);
+  }
+
+  #create(id: AcceptorId): Table {
+    const table = new Table(id, this.tables.length, (...written) => this.tableChecks.wrote(...written));
+    this.tables.push(table);
+    this.registrar.register(id);
+    return table;
+  }
+
+  get verticalRates(): VerticalRates {
+    return (this.isHealed ? undefined : this.options.vertical) ?? NEVER;
   }
 
   get rates(): Rates {
@@ -96,6 +109,8 @@ export class World {
 }
 
 const HOP_MS_MAX = 3;
+
+const NEVER: VerticalRates = { reconfigure: 0, reconfigureWhenFenced: 0, retire: 0, stale: 0 };
 
 const HEALTHY: Rates = {
   requestLost: 0,

@@ -23,6 +23,7 @@ export interface DeploymentOptions {
   /** Where the state is kept. Default: a temporary folder, gone after `stop`. */
   readonly dir?: string;
   readonly leaders?: number;
+  readonly tables?: number;
   /** The gateway's. Default: any free one. */
   readonly port?: number;
 }
@@ -37,10 +38,23 @@ export async function startDeployment({
   file,
   dir,
   leaders = 2,
+  tables = 3,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
   const folder = dir ?? mkdtempSync(join(tmpdir(), "theseus-"));
-  const args = ["dev", file, "--dir", folder, "--port", String(port), "--leaders", String(leaders), "--json"];
+  const args = [
+    "dev",
+    file,
+    "--dir",
+    folder,
+    "--port",
+    String(port),
+    "--leaders",
+    String(leaders),
+    "--tables",
+    String(tables),
+    "--json",
+  ];
   const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   const deployment = new TestDeployment(child, folder, dir === undefined);
   await deployment.event(({ event }) => event === "ready");

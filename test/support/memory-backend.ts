@@ -1,6 +1,6 @@
 /** A backend without replication: what a leader answers, from one replica per machine in memory. */
 import { EventEmitter, on } from "node:events";
-import { Invalid, Refused, type TheseusError } from "../../shared/errors.ts";
+import { Invalid, Refused, type TheseusError, Unavailable } from "../../shared/errors.ts";
 import { type MachineDefinition, machineCode, validateCommand } from "../../shared/machine.ts";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
@@ -10,7 +10,7 @@ import type { Reply } from "../../shared/protocol/session.ts";
 import { type Slot, slot } from "../../shared/protocol/slot.ts";
 import { type Command, decodeBatch, encodeBatch, encodeCommand } from "../../shared/protocol/value.ts";
 import type { Backend, Consistency } from "../../shared/runtime/http/backend.ts";
-import type { DeploymentStatus, LogLine, MachineStatus } from "../../shared/wire.ts";
+import type { DeploymentStatus, LogLine, MachineStatus, ReconfigureAnswer } from "../../shared/wire.ts";
 
 const BALLOT = ballotOf(1 as ConfigurationNumber, 1, "a".repeat(32) as ProcessId);
 
@@ -65,6 +65,10 @@ export class MemoryBackend implements Backend {
     if (query === "over" && typeof args !== "number")
       throw new Refused("query_failed", "over takes a number");
     return { asOf: replica.applied, result: answer(replica.state, args) };
+  }
+
+  async reconfigure(): Promise<ReconfigureAnswer> {
+    throw new Unavailable("unavailable", "memory has nothing to reconfigure");
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {

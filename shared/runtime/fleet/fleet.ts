@@ -7,10 +7,10 @@
  */
 import { Invalid, TheseusError, Unavailable } from "../../errors.ts";
 import { type MachineDefinition, machineCode } from "../../machine.ts";
-import type { Ballot } from "../../protocol/ballot.ts";
+import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Abdication } from "../../protocol/leader.ts";
-import type { AcceptorId } from "../../protocol/quorum.ts";
+import type { AcceptorId, QuorumSpec } from "../../protocol/quorum.ts";
 import type { Location } from "../../protocol/registry.ts";
 import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
 import { configurationOf } from "../host.ts";
@@ -21,14 +21,20 @@ import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { startMachine } from "../registry/start-machine.ts";
 import type { StorePool } from "../store-pool.ts";
+import { withoutLost } from "./new-quorums.ts";
+import { reconfigure } from "./reconfigure.ts";
 import { rank } from "./rendezvous.ts";
 
 /** A machine that was used this recently is taken over at once; another when it is used again. */
 const IN_USE_MS = 60_000;
 /** One try at leading: fence, learn, recover. A long log takes a while to learn. */
 const LEAD_MS_MAX = 30_000;
+/** When it cannot lead, trying faster only fills the log. */
+const TRY_EVERY_MS = 200;
 /** A follower that is behind waits for the tables to be written: they lag, and asking faster does not help. */
 const BEHIND_MS = 200;
+/** How long a reconfiguration that ended the old ballots is waited for, before another one is made. */
+const STRANDED_AFTER_MS = 3_000;
 /** After an abdication the successor's word arrives within this time, if there is one. */
 const RECONSIDER_MS = 300;
 
@@ -37,6 +43,7 @@ export interface FleetEvents {
   leads(machine: MachineId, ballot: Ballot): void;
   abdicated(machine: MachineId, abdication: Abdication, ballot: Ballot): void;
   lost(machine: MachineId, acceptor: AcceptorId): void;
+  reconfigured(machine: MachineId, configuration: ConfigurationNumber): void;
   failed(machine: MachineId, error: unknown): void;
 }
 
@@ -60,6 +67,10 @@ export interface Member {
   trying: Promise<void> | undefined;
   /** The leader was asked for what is chosen, and has not answered yet. */
   isAskingToFollow: boolean;
+  /** A reconfiguration that this process carries out. */
+  reconfiguring: Promise<void> | undefined;
+  /** A later configuration has ended this one's ballots, and was not active when it was last looked up. */
+  supersededBy: ConfigurationNumber | undefined;
   /** Could not lead; passed over until then, on the clock of `Ports.elapsed`. */
   unfitUntilMs: number;
 }
@@ -129,10 +140,16 @@ export class Fleet {
       trying: undefined,
       isAskingToFollow: false,
       unfitUntilMs: Number.NEGATIVE_INFINITY,
+      reconfiguring: undefined,
+      supersededBy: undefined,
     };
     hosted.on("serving", (ballot) => this.#onServing(member, ballot));
     hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
-    hosted.on("lost", (acceptor) => this.#options.events.lost(machine, acceptor));
+    const told = new Set<AcceptorId>();
+    hosted.on("lost", (acceptor) => {
+      if (!told.has(acceptor)) this.#options.events.lost(machine, acceptor);
+      told.add(acceptor);
+    });
     this.#members.set(machine, member);
     return member;
   }
@@ -154,12 +171,57 @@ export class Fleet {
   async led(machine: MachineId): Promise<Member> {
     const member = this.member(machine);
     member.usedAt = this.#options.ports.elapsed();
+    await member.reconfiguring?.catch(() => {});
     if (member.hosted.host.serving) return member;
     const elsewhere = this.leaderElsewhere(machine) ?? this.#betterCandidate(machine);
     if (elsewhere !== undefined) throw this.notLeader(machine, elsewhere);
     if (this.#isLeaving) throw shuttingDown();
     await this.#try(member);
     return member;
+  }
+
+  /**
+   * Replaces the machine's configuration; the activated one. @throws Unavailable (not_leader) naming whom to ask,
+   * or why it could not be done; Refused with what is wrong with the quorums.
+   */
+  async reconfigure(
+    machine: MachineId,
+    quorumsFor: (present: QuorumSpec) => Promise<QuorumSpec>,
+  ): Promise<Location> {
+    const member = await this.led(machine);
+    member.location ??= await this.#start(machine);
+    const from = member.location;
+    return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums));
+  }
+
+  async #reconfigure(member: Member, from: Location, quorums: QuorumSpec): Promise<Location> {
+    if (member.reconfiguring !== undefined)
+      throw new Unavailable(
+        "unavailable",
+        `${member.machine} is being reconfigured: try again when that is done`,
+      );
+    const { registry, stores, ports } = this.#options;
+    const activated = reconfigure({ hosted: member.hosted, from, quorums, registry, stores, ports });
+    member.reconfiguring = activated.then(
+      (location) => {
+        member.location = location;
+        member.supersededBy = undefined;
+      },
+      (error: unknown) => {
+        // Its configuration is no longer the machine's, which the next try looks up.
+        if (isBeaten(error)) member.location = undefined;
+      },
+    );
+    try {
+      const location = await activated;
+      this.#options.events.reconfigured(member.machine, location.configuration.number);
+      return location;
+    } finally {
+      await member.reconfiguring;
+      member.reconfiguring = undefined;
+      // It led before, so it goes on, in whichever configuration is the machine's now.
+      this.#leadIfVacant(member);
+    }
   }
 
   /** The live peer that leads the machine, if one does. */
@@ -200,10 +262,16 @@ export class Fleet {
     await Promise.all([...this.#members.values()].map(({ hosted }) => hosted.handOver()));
   }
 
+  /** Callers that come while a try is under way, or just after it failed, share its outcome. */
   #try(member: Member): Promise<void> {
-    member.trying ??= this.#lead(member).finally(() => {
-      member.trying = undefined;
-    });
+    if (member.trying === undefined) {
+      const trying = this.#lead(member);
+      member.trying = trying;
+      const over = (): void => {
+        member.trying = undefined;
+      };
+      trying.then(over, () => this.#options.ports.after(TRY_EVERY_MS, over));
+    }
     return member.trying;
   }
 
@@ -211,6 +279,7 @@ export class Fleet {
     const { machine, hosted } = member;
     if (member.location === undefined) member.location = await this.#start(machine);
     if (this.#isLeaving) throw shuttingDown();
+    if (this.#isStranded(member)) await this.#rescue(member, member.location);
     const { configuration, acceptors } = member.location;
     this.#options.stores.learn(acceptors);
     // What the tables cover is learnt before the leader that there may be is fenced, not while nobody serves.
@@ -221,6 +290,23 @@ export class Fleet {
       if (!isBeaten(error)) this.#isUnfit(member);
       throw this.withLeader(machine, error as TheseusError);
     }
+  }
+
+  async #rescue(member: Member, from: Location): Promise<void> {
+    const { registry, stores } = this.#options;
+    stores.learn(from.acceptors);
+    const quorums = await withoutLost(member.machine, from.configuration.quorums, registry, stores);
+    await this.#reconfigure(member, from, quorums);
+  }
+
+  /**
+   * Whoever ended this configuration's ballots did not complete: nobody can lead it, and after waiting for that
+   * process one reconfigures for oneself, if need be on the same acceptors (PROTOCOL §4 step 1).
+   */
+  #isStranded({ location, supersededBy }: Member): boolean {
+    return (
+      supersededBy !== undefined && location !== undefined && location.configuration.number < supersededBy
+    );
   }
 
   /** The next candidate should try. */
@@ -260,11 +346,20 @@ export class Fleet {
   #onAbdicated(member: Member, abdication: Abdication, ballot: Ballot): void {
     this.#options.events.abdicated(member.machine, abdication, ballot);
     this.#peers?.tell({ type: "left", machine: member.machine });
+    const { ports } = this.#options;
     const isSuperseded =
       abdication.why === "fenced" && configurationOf(abdication.by) > configurationOf(ballot);
-    if (isSuperseded) member.location = undefined;
-    const { ports } = this.#options;
+    if (isSuperseded) this.#onSuperseded(member, configurationOf(abdication.by));
     ports.after(RECONSIDER_MS * (1 + ports.random()), () => this.#leadIfVacant(member));
+  }
+
+  /** Looks up which configuration is the machine's; the one that ended this one's ballots has time to complete. */
+  #onSuperseded(member: Member, by: ConfigurationNumber): void {
+    member.location = undefined;
+    const { ports } = this.#options;
+    ports.after(STRANDED_AFTER_MS * (1 + ports.random()), () => {
+      member.supersededBy = by;
+    });
   }
 
   /** A peer leads: one with a higher ballot deposes this process; otherwise this process may follow it. */
@@ -272,11 +367,17 @@ export class Fleet {
     if (!this.knows(machine)) return;
     const member = this.member(machine);
     const { host } = member.hosted;
-    member.location ??= location;
+    this.#learnLocation(member, location);
     void this.#options.stores.warm(machine, location.acceptors);
     host.noteBallot(ballot);
     if (host.ballot !== undefined && host.ballot < ballot) host.resign(ballot);
     if (!host.leading) this.#catchUp(peer, machine);
+  }
+
+  /** What a peer leads was activated; of two such the later is the machine's. */
+  #learnLocation(member: Member, location: Location): void {
+    const known = member.location?.configuration.number ?? 0;
+    if (location.configuration.number > known) member.location = location;
   }
 
   /** Reads the tables as far as they go, then listens to the leader. */
@@ -305,7 +406,7 @@ export class Fleet {
   #onVacant({ machine, ballot, location }: Led): void {
     if (!this.knows(machine)) return;
     const member = this.member(machine);
-    member.location ??= location;
+    this.#learnLocation(member, location);
     member.hosted.host.noteBallot(ballot);
     this.#leadIfVacant(member);
   }

@@ -4,11 +4,18 @@ import { type MachineDefinition, machineCode, validateCommand } from "../../mach
 import { parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Message } from "../../protocol/inbox.ts";
+import { modeOf } from "../../protocol/quorum.ts";
 import { Replica } from "../../protocol/replica.ts";
 import type { Reply } from "../../protocol/session.ts";
 import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
 import { type Command, decodeBatch } from "../../protocol/value.ts";
-import type { DeploymentStatus, LogLine, MachineStatus } from "../../wire.ts";
+import type {
+  DeploymentStatus,
+  LogLine,
+  MachineStatus,
+  ReconfigureAnswer,
+  ReconfigureRequest,
+} from "../../wire.ts";
 import type { Backend, Consistency } from "../http/backend.ts";
 import { toJson } from "../json.ts";
 import { sha256 } from "../ports-production.ts";
@@ -17,6 +24,7 @@ import type { StorePool } from "../store-pool.ts";
 import { deploymentStatus } from "./deployment-status.ts";
 import type { Fleet, Member } from "./fleet.ts";
 import { history } from "./history.ts";
+import { newQuorums } from "./new-quorums.ts";
 
 export class LeaderBackend implements Backend {
   readonly #fleet: Fleet;
@@ -65,6 +73,15 @@ export class LeaderBackend implements Backend {
     return { asOf: replica.applied, result: answer(replica.state, args) };
   }
 
+  async reconfigure(machine: MachineId, request: ReconfigureRequest): Promise<ReconfigureAnswer> {
+    await this.#started(machine);
+    const { configuration } = await this.#fleet.reconfigure(machine, (present) =>
+      newQuorums(machine, present, request, this.#registry, this.#stores),
+    );
+    const { number, previous, quorums } = configuration;
+    return { number, previous, mode: modeOf(quorums), acceptors: quorums.acceptors };
+  }
+
   async describe(machine: MachineId): Promise<MachineStatus> {
     const leader = this.#fleet.leaderElsewhere(machine);
     if (leader !== undefined) throw this.#fleet.notLeader(machine, leader);
@@ -83,7 +100,7 @@ export class LeaderBackend implements Backend {
       version: definition.version,
       configuration: {
         number: configuration?.number ?? 0,
-        mode: "majority",
+        mode: configuration === undefined ? "majority" : modeOf(configuration.quorums),
         acceptors: configuration?.quorums.acceptors ?? [],
       },
       leader: host.serving ? { id, address } : null,

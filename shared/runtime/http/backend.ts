@@ -8,7 +8,13 @@ import type { Message } from "../../protocol/inbox.ts";
 import type { Reply } from "../../protocol/session.ts";
 import type { Slot } from "../../protocol/slot.ts";
 import type { Command } from "../../protocol/value.ts";
-import type { DeploymentStatus, LogLine, MachineStatus } from "../../wire.ts";
+import type {
+  DeploymentStatus,
+  LogLine,
+  MachineStatus,
+  ReconfigureAnswer,
+  ReconfigureRequest,
+} from "../../wire.ts";
 
 export type Consistency = "linearizable" | "stale";
 
@@ -32,6 +38,11 @@ export interface Backend {
     args: unknown,
     consistency: Consistency,
   ): Promise<{ asOf: Slot; result: unknown }>;
+  /**
+   * Replaces the machine's configuration while it serves. @throws Invalid or Refused with what is wrong with the new
+   * one; Unavailable when it could not be done, which changed nothing.
+   */
+  reconfigure(machine: MachineId, request: ReconfigureRequest): Promise<ReconfigureAnswer>;
   describe(machine: MachineId): Promise<MachineStatus>;
   /** Chosen slots from `from` on, through the newest at the time of the call. */
   log(machine: MachineId, from: Slot): AsyncIterable<LogLine>;

@@ -40,6 +40,10 @@ function writes(app: Hono<Bindings>, backend: Backend, report: Report): void {
   post(app, `${MACHINE}/sessions`, (c) =>
     answer(c, requests.machineOf(c), (element) => ({ send: requests.openingOf(element) })),
   );
+  post(app, `${MACHINE}/reconfigure`, async (c) => {
+    const request = requests.reconfigurationOf(await requests.bodyOf(c));
+    return c.json(await backend.reconfigure(requests.machineOf(c), request));
+  });
   post(app, `${MACHINE}/commands`, (c) => {
     const machine = requests.machineOf(c);
     const key = c.req.header("idempotency-key");

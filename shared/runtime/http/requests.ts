@@ -8,7 +8,7 @@ import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN, QUERY_NAME_PATT
 import type { MachineId } from "../../protocol/configuration.ts";
 import { type Slot, slot } from "../../protocol/slot.ts";
 import type { Command, Sequence, SessionId } from "../../protocol/value.ts";
-import { ELEMENTS_MAX } from "../../wire.ts";
+import { ELEMENTS_MAX, type ReconfigureRequest } from "../../wire.ts";
 import type { Consistency } from "./backend.ts";
 
 const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
@@ -53,6 +53,16 @@ export function afterOf(c: Context): string {
   const isId = MACHINE_NAME_PATTERN.test(name) && INSTANCE_ID_PATTERN.test(id) && rest.length === 0;
   if (after !== "" && !isId) throw invalid(`after must be a machine's name/id, but is ${shown(after)}`);
   return after;
+}
+
+/** `{replace, by?}` or `{mode, acceptors}`. */
+export function reconfigurationOf(body: unknown): ReconfigureRequest {
+  const { replace, by, mode, acceptors } = (body ?? {}) as Record<string, unknown>;
+  if (typeof replace === "string" && (by === undefined || typeof by === "string"))
+    return by === undefined ? { replace } : { replace, by };
+  const areIds = Array.isArray(acceptors) && acceptors.every((id) => typeof id === "string");
+  if (typeof mode === "string" && areIds) return { mode, acceptors };
+  throw invalid("the body must be {replace, by?} or {mode, acceptors}, with ids of acceptors");
 }
 
 export async function bytesOf(c: Context): Promise<ArrayBuffer> {

@@ -11,12 +11,14 @@ import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { type Bindings, get, post } from "../http/routes.ts";
 import type { RegistryService } from "./registry-service.ts";
 
-const COMMANDS = new Set<string>([
-  "registerMachine",
-  "registerAcceptor",
-  "registerLeader",
-  "complete",
-] satisfies RegistryCommand["type"][]);
+/** A record, so that a command that is added cannot be forgotten here. */
+const COMMANDS: Readonly<Record<RegistryCommand["type"], true>> = {
+  registerMachine: true,
+  registerAcceptor: true,
+  registerLeader: true,
+  propose: true,
+  complete: true,
+};
 
 const MACHINES_PAGE = 1_000;
 
@@ -38,8 +40,8 @@ export function registryInterface(
 function commands(app: Hono<Bindings>, service: RegistryService): void {
   post(app, "/v1/registry/commands", async (c) => {
     const command = (await c.req.json().catch(() => undefined)) as RegistryCommand | undefined;
-    if (command === undefined || !COMMANDS.has(command.type))
-      throw new Invalid("invalid_request", `the body must be one of ${[...COMMANDS].join(", ")}`);
+    if (command === undefined || !Object.hasOwn(COMMANDS, command.type))
+      throw new Invalid("invalid_request", `the body must be one of ${Object.keys(COMMANDS).join(", ")}`);
     return c.json(await service.command(command));
   });
 }

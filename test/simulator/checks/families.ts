@@ -19,7 +19,7 @@ export class Families {
   constructor(spec: QuorumSpec) {
     this.#spec = spec;
     this.all = (1 << spec.acceptors.length) - 1;
-    this.witnesses = this.#bitsOf(spec.witnesses);
+    this.witnesses = this.bitsOf(spec.witnesses);
     const subsets = Array.from({ length: this.all + 1 }, (_, bits) => bits);
     this.#isRead = subsets.map((bits) => this.#holds(spec.read, bits));
     this.#isWrite = subsets.map((bits) => this.#holds(spec.write, bits));
@@ -39,12 +39,17 @@ export class Families {
     return this.reads.every((read) => (read & of) !== 0);
   }
 
-  #bitsOf(acceptors: readonly AcceptorId[]): Bits {
-    return acceptors.reduce((bits, acceptor) => bits | (1 << this.#spec.acceptors.indexOf(acceptor)), 0);
+  /** None of an acceptor that does not belong to it. */
+  bitsOf(acceptors: readonly AcceptorId[]): Bits {
+    const bitOf = (acceptor: AcceptorId): Bits => {
+      const index = this.#spec.acceptors.indexOf(acceptor);
+      return index < 0 ? 0 : 1 << index;
+    };
+    return acceptors.reduce((bits, acceptor) => bits | bitOf(acceptor), 0);
   }
 
   #holds(family: Family, of: Bits): boolean {
-    if ("sets" in family) return family.sets.some((set) => (this.#bitsOf(set) & ~of) === 0);
+    if ("sets" in family) return family.sets.some((set) => (this.bitsOf(set) & ~of) === 0);
     const weightOf = (acceptor: AcceptorId, index: number): number =>
       (of >> index) & 1 ? (family.weights?.[acceptor] ?? 1) : 0;
     return this.#spec.acceptors.map(weightOf).reduce((sum, weight) => sum + weight, 0) >= family.atLeast;

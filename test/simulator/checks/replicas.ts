@@ -1,23 +1,23 @@
 /**
- * EXECUTED_IS_CHOSEN and REPLICAS_AGREE: what each replica executes, slot by slot, and the state it is in then.
+ * EXECUTED_IS_CHOSEN, UNACTIVATED and REPLICAS_AGREE: what each replica executes, slot by slot, and the state it is in then.
  */
-import type { Value } from "../../../shared/protocol/acceptor.ts";
 import type { Slot } from "../../../shared/protocol/slot.ts";
 import type { Subject } from "../subject.ts";
 import { check } from "../violation.ts";
 import type { Canon } from "./canon.ts";
+import type { TableChecks } from "./tables.ts";
 
 export class Replicas {
   readonly #subject: Subject;
   readonly #canon: Canon;
-  readonly #chosen: (slot: Slot) => Value | undefined;
+  readonly #tableChecks: TableChecks;
   /** Of the first replica that executed each slot. */
   readonly #fingerprints = new Map<Slot, string>();
 
-  constructor(subject: Subject, canon: Canon, chosen: (slot: Slot) => Value | undefined) {
+  constructor(subject: Subject, canon: Canon, tableChecks: TableChecks) {
     this.#subject = subject;
     this.#canon = canon;
-    this.#chosen = chosen;
+    this.#tableChecks = tableChecks;
   }
 
   /** `before`: the slot that this replica executed last. */
@@ -27,9 +27,9 @@ export class Replicas {
       slot === before + 1,
       () => `${name} executed slot ${slot} after slot ${before}`,
     );
-    const chosen = this.#chosen(slot)?.text;
+    const chosen = this.#tableChecks.chosen.get(slot)?.text;
     check(
-      "EXECUTED_IS_CHOSEN",
+      chosen === text ? "EXECUTED_IS_CHOSEN" : this.#tableChecks.diagnose(slot, text, "EXECUTED_IS_CHOSEN"),
       chosen === text,
       () => `${name} executed ${text} in slot ${slot}, where ${chosen ?? "nothing"} is chosen`,
     );

@@ -1,6 +1,6 @@
 /**
- * What must be true of the tables after every single write: MONOTONE, WINDOW, CHUNKS_CHOSEN, HEAD_CLAIM
- * and RECOVERABLE. The checkers see all tables at once, which no process ever does.
+ * What must be true of the tables after every single write: MONOTONE, WINDOW, CHUNKS_CHOSEN, HEAD_CLAIM,
+ * RECOVERABLE, SUCCESSION and UNACTIVATED. The checkers see all tables at once, which no process ever does.
  */
 import {
   type Cell,
@@ -13,7 +13,8 @@ import {
   keyText,
   type Value,
 } from "../../../shared/protocol/acceptor.ts";
-import type { ConfigurationNumber } from "../../../shared/protocol/ballot.ts";
+import { birthBallot } from "../../../shared/protocol/ballot.ts";
+import type { Configuration } from "../../../shared/protocol/configuration.ts";
 import {
   allLanes,
   type ChunkNumber,
@@ -24,38 +25,105 @@ import {
   type Slot,
 } from "../../../shared/protocol/slot.ts";
 import type { Table } from "../table.ts";
-import { check } from "../violation.ts";
-import type { Bits, Families } from "./families.ts";
+import { type Check, check } from "../violation.ts";
+import { type Bits, Families } from "./families.ts";
 import { Votes } from "./votes.ts";
 
 export interface TableChecksOptions {
   readonly geometry: Geometry;
-  readonly families: Families;
-  readonly configuration: ConfigurationNumber;
   readonly tables: readonly Table[];
   readonly onChosen: (slot: Slot, value: Value) => void;
 }
 
-export class TableChecks {
+/** One configuration as the checkers see it. */
+export class Configured {
+  readonly configuration: Configuration;
+  readonly families: Families;
   readonly votes: Votes;
-  readonly #options: TableChecksOptions;
-  /** The highest slot that each full table's Head ever covered, lost or not (rule U counts lost ones too). */
-  readonly #covered: number[] = [];
+  /** In the order of its bits. */
+  readonly tables: readonly Table[];
   /** Tables that have all their cells and their Head: the others refuse. */
-  #usable: Bits = 0;
+  usable: Bits = 0;
+
+  constructor(configuration: Configuration, tables: readonly Table[], votesFor: (of: Families) => Votes) {
+    this.configuration = configuration;
+    this.families = new Families(configuration.quorums);
+    this.votes = votesFor(this.families);
+    this.tables = configuration.quorums.acceptors.map(
+      (id) => tables.find((table) => table.id === id) as Table,
+    );
+  }
+
+  bitOf(table: Table): Bits {
+    return this.families.bitsOf([table.id]);
+  }
+
+  /** Those that still can be used, or can still be founded. */
+  get survivors(): Bits {
+    if (this.votes.isActivated) return this.usable;
+    const gone = this.tables.filter(({ isLost, incarnation }) => isLost || incarnation > 0);
+    return this.families.all & ~this.families.bitsOf(gone.map(({ id }) => id));
+  }
+}
+
+export class TableChecks {
+  readonly chosen = new Map<Slot, Value>();
+  readonly #options: TableChecksOptions;
+  readonly #configurations = new Map<number, Configured>();
+  #active: Configured | undefined;
+  /** The highest slot that each table's Head ever covered, lost or not (rule U counts lost ones too). */
+  readonly #covered = new Map<Table, number>();
   #highestChosen = 0;
 
   constructor(options: TableChecksOptions) {
     this.#options = options;
-    this.votes = new Votes(options.families, (slot, value) => {
-      this.#highestChosen = Math.max(this.#highestChosen, slot);
-      options.onChosen(slot, value);
-      this.#checkSlot(slot);
-    });
   }
 
-  get usable(): Bits {
-    return this.#usable;
+  /** The one that was activated last, or is to be activated first. */
+  get active(): Configured {
+    return this.#active as Configured;
+  }
+
+  configured(number: number): Configured {
+    return this.#configurations.get(number) as Configured;
+  }
+
+  /** From now on its tables may be founded. */
+  add(configuration: Configuration): void {
+    const onChosen = (slot: Slot, value: Value): void => {
+      this.#highestChosen = Math.max(this.#highestChosen, slot);
+      this.#options.onChosen(slot, value);
+      this.#checkSlot(slot);
+    };
+    const configured = new Configured(
+      configuration,
+      this.#options.tables,
+      (families) => new Votes(families, this.chosen, onChosen),
+    );
+    this.#configurations.set(configuration.number, configured);
+    this.#active ??= configured;
+  }
+
+  /** From now on its votes are choices, and everything must be recoverable from its read quorums. */
+  activate(number: number): void {
+    const configured = this.configured(number);
+    const { previous } = configured.configuration;
+    const before = this.active.votes.isActivated ? this.active.configuration.number : 0;
+    check(
+      "SUCCESSION",
+      previous === before,
+      () => `configuration ${number} replaces ${previous}, and ${before} was active`,
+    );
+    this.#active = configured;
+    this.#checkWindow(configured, configured.votes.highest as Slot);
+    configured.votes.activate();
+    this.checkAll();
+  }
+
+  /** Which check it fails to take this value for the chosen one of this slot. */
+  diagnose(slot: Slot, text: string, otherwise: Check): Check {
+    const pending = [...this.#configurations.values()].filter(({ votes }) => !votes.isActivated);
+    return pending.some(({ votes }) => votes.holds(slot, text)) ? "UNACTIVATED" : otherwise;
   }
 
   wrote(table: Table, key: Key, before: Item | undefined, after: Item | undefined): void {
@@ -64,27 +132,34 @@ export class TableChecks {
     else if (key.kind === "head")
       this.#wroteHead(table, before as Head | undefined, after as Head | undefined);
     else if (key.kind === "chunk") this.#wroteChunk(table, key.chunk, after as Content | undefined);
-    if (before === undefined && (key.kind === "cell" || key.kind === "head")) this.#noteUsable(table);
+    if (before === undefined && (key.kind === "cell" || key.kind === "head"))
+      for (const configured of this.#configurations.values()) this.#noteUsable(configured, table);
   }
 
   /** The table was lost, or created again: what it held no longer counts. */
   forgot(table: Table): void {
-    this.#usable &= ~(1 << table.index);
+    for (const configured of this.#configurations.values()) configured.usable &= ~configured.bitOf(table);
   }
 
   /** RECOVERABLE for every slot that is chosen, and HEAD_CLAIM for every table from its first slot on. */
   checkAll(): void {
     for (let slot = 1; slot <= this.#highestChosen; slot++) this.#checkSlot(slot as Slot);
-    for (const table of this.#options.tables) {
+    for (const table of this.active.tables) {
       const head = table.item(HEAD) as Head | undefined;
       if (head !== undefined) this.#checkHeadClaim(table, 0, head.covered);
     }
   }
 
-  #wroteCell(table: Table, before: Cell | undefined, after: Cell | undefined, key: Key): void {
+  #wroteCell(table: Table, before: Cell | undefined, after: Cell | undefined, key: CellKey): void {
     const where = (): string => `${keyText(key)} of ${table.id}: ${textOf(before)} became ${textOf(after)}`;
     check("MONOTONE", after !== undefined, where);
     const { promised, slot, vote } = after;
+    const configured = this.configured(key.configuration);
+    check(
+      "UNACTIVATED",
+      configured.votes.isActivated || promised === birthBallot(key.configuration),
+      () => `${where()}, and configuration ${key.configuration} is not activated`,
+    );
     check("MONOTONE", vote === undefined || vote.ballot <= promised, where);
     if (before !== undefined) {
       check("MONOTONE", before.promised <= promised && before.slot <= slot, where);
@@ -92,29 +167,26 @@ export class TableChecks {
       check("MONOTONE", !isOlder, where);
     }
     if (vote === undefined || (before?.vote?.ballot === vote.ballot && before.slot === slot)) return;
-    this.#checkWindow(slot);
-    this.votes.voted(table.index, slot, vote);
+    if (configured.votes.isActivated) this.#checkWindow(configured, slot);
+    configured.votes.voted(configured.bitOf(table), slot, vote);
     this.#checkSlot(slot);
     if (before !== undefined && before.slot !== slot && before.slot > 0) this.#checkSlot(before.slot);
   }
 
-  /** Rule U, by what the tables hold and not by what the leader knows. */
-  #checkWindow(slot: Slot): void {
-    const { families, geometry } = this.#options;
-    const reused = slot - geometry.lanes;
-    const covering = this.#covered.reduce(
-      (bits, covered, index) => (covered >= reused ? bits | (1 << index) : bits),
-      0,
-    );
+  /**
+   * Rule U, by what the tables hold and not by what the leader knows. In a configuration that is not activated
+   * nothing is chosen, so it is checked when it is.
+   */
+  #checkWindow({ families, tables }: Configured, slot: Slot): void {
+    const reused = slot - this.#options.geometry.lanes;
+    const full = tables.filter(({ id }) => (families.bitsOf([id]) & families.witnesses) === 0);
+    const covering = full.filter((table) => reused <= 0 || (this.#covered.get(table) ?? 0) >= reused);
     check(
       "WINDOW",
-      families.meetsEveryRead(reused <= 0 ? this.#full : covering),
-      () => `slot ${slot} was voted when the Heads were ${this.#covered.join(", ")}`,
+      families.meetsEveryRead(families.bitsOf(covering.map(({ id }) => id))),
+      () =>
+        `slot ${slot} was voted when the Heads were ${full.map((table) => this.#covered.get(table) ?? 0)}`,
     );
-  }
-
-  get #full(): Bits {
-    return this.#options.families.all & ~this.#options.families.witnesses;
   }
 
   #wroteHead(table: Table, before: Head | undefined, after: Head | undefined): void {
@@ -125,7 +197,7 @@ export class TableChecks {
     const { covered, snapshotSlot } = before ?? FIRST_HEAD;
     check("MONOTONE", covered <= after.covered && snapshotSlot <= after.snapshotSlot, where);
     this.#checkHeadClaim(table, covered, after.covered);
-    this.#covered[table.index] = Math.max(this.#covered[table.index] ?? 0, after.covered);
+    this.#covered.set(table, Math.max(this.#covered.get(table) ?? 0, after.covered));
   }
 
   /** Its chunks are there, and chunks hold only chosen values. */
@@ -149,20 +221,24 @@ export class TableChecks {
       () => `chunk ${chunk} of ${table.id} was dropped, and its Head covers it`,
     );
     const values = (after?.content.text ?? "").split("\n").slice(1);
-    for (let slot: number = first; slot <= last && after !== undefined; slot++)
+    for (let slot: number = first; slot <= last && after !== undefined; slot++) {
+      const value = values[slot - first];
+      const isChosen = value === this.chosen.get(slot as Slot)?.text;
       check(
-        "CHUNKS_CHOSEN",
-        values[slot - first] === this.votes.chosen.get(slot as Slot)?.text,
-        () => `chunk ${chunk} of ${table.id} has in slot ${slot} ${values[slot - first]}`,
+        isChosen ? "CHUNKS_CHOSEN" : this.diagnose(slot as Slot, value ?? "", "CHUNKS_CHOSEN"),
+        isChosen,
+        () => `chunk ${chunk} of ${table.id} has in slot ${slot} ${value}`,
       );
+    }
   }
 
   /** Invariant 5 for one slot: whoever reads any of the surviving read quorums finds it. */
   #checkSlot(slot: Slot): void {
-    const value = this.votes.chosen.get(slot);
+    const value = this.chosen.get(slot);
     if (value === undefined) return;
-    for (const read of this.#options.families.reads) {
-      if ((read & this.#usable) !== read) continue;
+    const { families, usable } = this.active;
+    for (const read of families.reads) {
+      if ((read & usable) !== read) continue;
       check(
         "RECOVERABLE",
         this.#isRecoverable(slot, value, read),
@@ -175,8 +251,8 @@ export class TableChecks {
     const members = this.#members(read);
     if (members.some((table) => ((table.item(HEAD) as Head | undefined)?.covered ?? 0) >= slot)) return true;
     let largest: NonNullable<Cell["vote"]> | undefined;
-    const { configuration, geometry } = this.#options;
-    const key: Key = { kind: "cell", configuration, lane: laneOf(geometry, slot) };
+    const configuration = this.active.configuration.number;
+    const key: Key = { kind: "cell", configuration, lane: laneOf(this.#options.geometry, slot) };
     for (const table of members) {
       const cell = table.item(key) as Cell | undefined;
       if (cell?.slot === slot && cell.vote !== undefined && (!largest || cell.vote.ballot > largest.ballot))
@@ -186,20 +262,24 @@ export class TableChecks {
   }
 
   #members(bits: Bits): readonly Table[] {
-    return this.#options.tables.filter(({ index }) => (bits >> index) & 1);
+    return this.active.tables.filter((_, index) => (bits >> index) & 1);
   }
 
-  #noteUsable(table: Table): void {
-    const { configuration, geometry, families } = this.#options;
-    const isWitness = ((families.witnesses >> table.index) & 1) === 1;
-    const hasAll = allLanes(geometry).every(
-      (lane) => table.item({ kind: "cell", configuration, lane }) !== undefined,
+  #noteUsable(configured: Configured, table: Table): void {
+    const { configuration, families } = configured;
+    const bit = configured.bitOf(table);
+    if (bit === 0 || (configured.usable & bit) !== 0) return;
+    const isWitness = (families.witnesses & bit) !== 0;
+    const hasAll = allLanes(this.#options.geometry).every(
+      (lane) => table.item({ kind: "cell", configuration: configuration.number, lane }) !== undefined,
     );
     if (!hasAll || !(isWitness || table.item(HEAD) !== undefined)) return;
-    this.#usable |= 1 << table.index;
-    this.checkAll();
+    configured.usable |= bit;
+    if (configured === this.active) this.checkAll();
   }
 }
+
+type CellKey = Extract<Key, { kind: "cell" }>;
 
 function textOf(cell: Cell | undefined): string {
   return cell === undefined ? "nothing" : `${cell.promised} ${cell.slot} ${cell.vote?.ballot ?? "-"}`;

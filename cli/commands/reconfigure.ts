@@ -1,0 +1,55 @@
+import { type Command, InvalidArgumentError } from "commander";
+import { MODES } from "../../shared/protocol/quorum.ts";
+import type { ReconfigureAnswer, ReconfigureRequest } from "../../shared/wire.ts";
+import * as args from "../arguments.ts";
+import { call } from "../call.ts";
+import type { GlobalOptions } from "../options.ts";
+import { printJson, printLine } from "../output.ts";
+
+interface Options extends GlobalOptions {
+  readonly replace?: string;
+  readonly by?: string;
+  readonly mode?: string;
+  readonly acceptors?: readonly string[];
+}
+
+export function addReconfigure(program: Command): void {
+  program
+    .command("reconfigure")
+    .description("replace a machine's tables, or its quorums, while it serves")
+    .argument("<machine/id>", "the machine, as in bank/main", args.address)
+    .option("--replace <acceptor>", "the acceptor that goes")
+    .option("--by <acceptor>", "the one in its place (default: one that the machine does not use)")
+    .option("--mode <mode>", `another quorum system: ${Object.keys(MODES).join(", ")}; with --acceptors`)
+    .option("--acceptors <list>", "its acceptors, with commas between; a witness comes last", commaSeparated)
+    .action((machine: args.Address, _: unknown, self: Command) =>
+      reconfigure(machine, self.optsWithGlobals<Options>()),
+    );
+}
+
+function commaSeparated(text: string): readonly string[] {
+  const ids = text.split(",");
+  if (ids.includes("")) throw new InvalidArgumentError("It must be ids with commas between.");
+  return ids;
+}
+
+function requestOf({ replace, by, mode, acceptors }: Options): ReconfigureRequest {
+  if (replace !== undefined && mode === undefined) return by === undefined ? { replace } : { replace, by };
+  if (replace === undefined && mode !== undefined && acceptors !== undefined) return { mode, acceptors };
+  throw new InvalidArgumentError("Say either --replace ACCEPTOR, or --mode MODE and --acceptors LIST.");
+}
+
+async function reconfigure({ machine, id }: args.Address, options: Options): Promise<void> {
+  const request = requestOf(options);
+  const answer = (await call(options.url, `${machine}/${id}`, {
+    method: "POST",
+    path: `/v1/machines/${machine}/${id}/reconfigure`,
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(request),
+  })) as ReconfigureAnswer;
+  if (options.json) printJson(answer);
+  else
+    printLine(
+      `${machine}/${id} is in configuration ${answer.number} (${answer.mode}): ${answer.acceptors.join(", ")}`,
+    );
+}

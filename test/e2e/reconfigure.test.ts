@@ -1,0 +1,146 @@
+/**
+ * Vertical reconfiguration on real processes and files, under load from four client processes: nothing lost,
+ * nothing twice, history linearizable (the verdict of drills.test.ts).
+ */
+import { rmSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { expect, onTestFinished, test } from "vitest";
+import type { MachineStatus, ReconfigureAnswer } from "../../shared/wire.ts";
+import { startDeployment, type TestDeployment, until } from "../support/deployment.ts";
+import { faultsOf, readLog } from "../support/history.ts";
+import { Load } from "../support/load.ts";
+import { postJson, rawRequest } from "../support/raw-http.ts";
+import { temporaryFolder } from "../support/temporary.ts";
+
+const CLIENTS = 4;
+const PROGRESS = 50;
+const AT = "/v1/machines/bank/main";
+const MINUTES_MS = 100_000;
+
+async function deploy(tables: number): Promise<TestDeployment> {
+  const deployment = await startDeployment({ file: "examples/bank.ts", dir: temporaryFolder(), tables });
+  onTestFinished(async () => {
+    await deployment.stop();
+  });
+  return deployment;
+}
+
+async function machine(deployment: TestDeployment): Promise<MachineStatus> {
+  return JSON.parse((await rawRequest(deployment.url, { path: AT })).text);
+}
+
+async function reconfigure(deployment: TestDeployment, request: object) {
+  const { status, text } = await postJson(deployment.url, `${AT}/reconfigure`, request);
+  return { status, body: JSON.parse(text) as ReconfigureAnswer };
+}
+
+async function progress(clients: Load): Promise<void> {
+  const before = clients.acknowledged();
+  await until(() => clients.acknowledged() >= before + PROGRESS);
+}
+
+async function verdict(deployment: TestDeployment, clients: Load): Promise<void> {
+  const operations = await clients.stop();
+  expect(faultsOf(operations, await readLog(deployment.url))).toEqual([]);
+}
+
+test(
+  "every table is replaced, one after another, until the machine has none of its first; then those are deleted",
+  async () => {
+    const deployment = await deploy(6);
+    const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
+    await progress(clients);
+    const first = (await machine(deployment)).configuration.acceptors;
+    const { acceptors } = await deployment.status();
+    const fresh = acceptors.map(({ id }) => id).filter((id) => !first.includes(id));
+    for (const [index, replace] of first.entries()) {
+      const { status, body } = await reconfigure(deployment, { replace, by: fresh[index] });
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ number: index + 2, previous: index + 1, mode: "majority" });
+      expect(body.acceptors).not.toContain(replace);
+      await progress(clients);
+    }
+    for (const { id, location } of acceptors)
+      if (first.includes(id))
+        for (const ending of ["", "-wal", "-shm"]) rmSync(`${location}${ending}`, { force: true });
+    deployment.kill((await machine(deployment)).leader?.id as string, "SIGKILL");
+    await progress(clients);
+    await verdict(deployment, clients);
+  },
+  MINUTES_MS,
+);
+
+test(
+  "a deleted table is replaced while the machine serves; two copies, then a witness, then a majority again",
+  async () => {
+    const deployment = await deploy(5);
+    const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
+    await progress(clients);
+    const [lost, a, b] = (await machine(deployment)).configuration.acceptors as [string, string, string];
+    const { acceptors } = await deployment.status();
+    rmSync(acceptors.find(({ id }) => id === lost)?.location as string);
+    await progress(clients);
+    expect((await reconfigure(deployment, { replace: lost })).status).toBe(200);
+    const fresh = acceptors.map(({ id }) => id).filter((id) => ![lost, a, b].includes(id));
+    for (const [mode, of] of [
+      ["primaryBackup", [a, fresh[0]]],
+      ["witness", [a, b, fresh[1]]],
+      ["majority", [b, ...fresh]],
+    ] as const) {
+      const { status, body } = await reconfigure(deployment, { mode, acceptors: of });
+      expect([status, body.mode, body.acceptors]).toEqual([200, mode, of]);
+      await progress(clients);
+    }
+    await verdict(deployment, clients);
+  },
+  MINUTES_MS,
+);
+
+test(
+  "whoever reconfigures is killed at any moment of it, again and again: the machine serves",
+  async () => {
+    const deployment = await deploy(4);
+    const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
+    await progress(clients);
+    for (let round = 0; round < 8; round++) {
+      const { leader, configuration } = await machine(deployment);
+      const from = deployment.events.length;
+      const answer = reconfigure(deployment, { replace: configuration.acceptors[0] }).catch(() => {});
+      await sleep(Math.random() * 60);
+      deployment.kill(leader?.id as string, "SIGKILL");
+      await deployment.event(
+        ({ event, ...more }) => event === "restarted" && "part" in more && more.part === leader?.id,
+        {
+          from,
+        },
+      );
+      await progress(clients);
+      await answer;
+    }
+    await verdict(deployment, clients);
+  },
+  2 * MINUTES_MS,
+);
+
+test("what cannot be is refused, and the machine stays as it is", async () => {
+  const deployment = await deploy(3);
+  await postJson(deployment.url, `${AT}/commands`, { command: { type: "deposit", account: "a", amount: 1 } });
+  const { acceptors } = (await machine(deployment)).configuration;
+  for (const [request, status, detail] of [
+    [{}, 400, /must be/],
+    [{ replace: "a9" }, 400, /is not one of bank\/main's acceptors/],
+    [{ replace: acceptors[0] }, 400, /no table that bank\/main does not use/],
+    [{ replace: acceptors[0], by: "a9" }, 400, /there is no acceptor a9/],
+    [{ mode: "dictatorship", acceptors }, 400, /there is no mode/],
+    [{ mode: "majority", acceptors: [acceptors[0], acceptors[0]] }, 400, /named twice/],
+    [{ mode: "majority", acceptors: [] }, 400, /at least one acceptor/],
+  ] as const) {
+    const answer = await postJson(deployment.url, `${AT}/reconfigure`, request);
+    expect([request, answer.status, JSON.parse(answer.text).detail]).toEqual([
+      request,
+      status,
+      expect.stringMatching(detail),
+    ]);
+  }
+  expect((await machine(deployment)).configuration).toMatchObject({ number: 1, acceptors });
+});

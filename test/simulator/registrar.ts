@@ -1,0 +1,117 @@
+/**
+ * The registry as one atomic object, in place of the machine that it is: the product's own rules, and requests
+ * that are lost, late and repeated like all others.
+ */
+import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import {
+  applyRegistry,
+  initialRegistry,
+  lookup,
+  type RegistryCommand,
+} from "../../shared/protocol/registry.ts";
+import { HOP_MS_MAX, LATE_MS_MAX, TIMEOUT_MS } from "./network.ts";
+import { MACHINE, type Process } from "./process.ts";
+import type { World } from "./world.ts";
+
+export class Registrar {
+  readonly #world: World;
+  readonly #state = initialRegistry();
+  /** Every configuration that was ever active. */
+  readonly #activated: Configuration[] = [];
+  #known = 1;
+
+  constructor(world: World, first: Configuration) {
+    this.#world = world;
+    this.#state.machines.set(MACHINE, {
+      active: 0,
+      next: 2,
+      history: [],
+      configurations: new Map([[1, first]]),
+      nonces: new Map(),
+    });
+  }
+
+  /** The active one, or the first one while that is founded. */
+  get active(): Configuration {
+    return (lookup(this.#state, MACHINE) as { configuration: Configuration }).configuration;
+  }
+
+  get activated(): readonly Configuration[] {
+    return this.#activated;
+  }
+
+  /** The active one, and those that may still replace it. */
+  get live(): readonly Configuration[] {
+    const { active } = this;
+    const configurations = this.#state.machines.get(MACHINE)?.configurations.values() ?? [];
+    return [...configurations].filter(
+      (each) => each.number === active.number || each.previous === active.number,
+    );
+  }
+
+  register(id: AcceptorId): void {
+    const acceptor = { id, kind: "simulated", location: id, incarnation: "0" };
+    applyRegistry(this.#state, { type: "registerAcceptor", acceptor });
+  }
+
+  execute(command: RegistryCommand): unknown {
+    const before = this.active;
+    const wasStarted = this.#activated.length > 0;
+    const answer = applyRegistry(this.#state, command);
+    this.#world.trace(() => `the registry: ${JSON.stringify(command)} → ${JSON.stringify(answer)}`);
+    this.#noteProposed();
+    if (this.active !== before || (!wasStarted && command.type === "complete")) {
+      this.#activated.push(this.active);
+      this.#world.tableChecks.activate(this.active.number);
+    }
+    return answer;
+  }
+
+  /** `done(undefined)`: the outcome is unknown. */
+  ask(process: Process, command: RegistryCommand, done: (answer: unknown) => void): void {
+    this.#exchange(process, () => this.execute(command), done);
+  }
+
+  /** What was active when the request arrived; perhaps not any more. */
+  lookup(process: Process, done: (active: Configuration | undefined) => void): void {
+    this.#exchange(process, () => this.active, done);
+  }
+
+  #exchange<Answer>(
+    process: Process,
+    execute: () => Answer,
+    done: (answer: Answer | undefined) => void,
+  ): void {
+    const { random, scheduler, coverage, rates } = this.#world;
+    let isOver = false;
+    const finish = (answer: Answer | undefined): void => {
+      if (isOver) return;
+      isOver = true;
+      process.enter(() => done(answer));
+    };
+    const arrive = (afterMs: number): void => {
+      scheduler.after(afterMs, () => {
+        const answer = execute();
+        if (!random.chance(rates.replyLost))
+          scheduler.after(random.between(0.2, HOP_MS_MAX), () => finish(answer));
+      });
+    };
+    scheduler.after(TIMEOUT_MS, () => finish(undefined));
+    if (random.chance(rates.requestLost)) return coverage.hit("registryRequestLost");
+    const isLate = random.chance(rates.requestDelayed);
+    arrive(isLate ? random.between(TIMEOUT_MS, LATE_MS_MAX) : random.between(0.2, HOP_MS_MAX));
+    if (random.chance(rates.requestDuplicated)) {
+      coverage.hit("registryRequestRepeated");
+      arrive(random.between(TIMEOUT_MS, LATE_MS_MAX));
+    }
+  }
+
+  #noteProposed(): void {
+    for (const configuration of this.#state.machines.get(MACHINE)?.configurations.values() ?? [])
+      if (configuration.number > this.#known) {
+        this.#known = configuration.number;
+        this.#world.tableChecks.add(configuration);
+      }
+  }
+}
