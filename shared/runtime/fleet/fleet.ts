@@ -171,7 +171,9 @@ export class Fleet {
   async led(machine: MachineId): Promise<Member> {
     const member = this.member(machine);
     member.usedAt = this.#options.ports.elapsed();
-    await member.reconfiguring?.catch(() => {});
+    if (member.hosted.host.serving) return member;
+    // While it copies the old configuration serves; only from the fence on there is something to wait for.
+    await member.reconfiguring;
     if (member.hosted.host.serving) return member;
     const elsewhere = this.leaderElsewhere(machine) ?? this.#betterCandidate(machine);
     if (elsewhere !== undefined) throw this.notLeader(machine, elsewhere);
