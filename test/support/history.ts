@@ -15,10 +15,11 @@ interface Place {
   readonly index: number;
 }
 
+/** A file that is still being written may end in half a line: that operation is not read yet. */
 export function readOperations(file: string): readonly Operation[] {
   return readFileSync(file, "utf8")
     .split("\n")
-    .filter((line) => line !== "")
+    .slice(0, -1)
     .map((line) => JSON.parse(line) as Operation);
 }
 
