@@ -29,6 +29,7 @@ import {
   parseBallot,
 } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { Progress } from "../../shared/protocol/copying.ts";
 import { Founding, type FoundingEffect } from "../../shared/protocol/founding.ts";
 import {
   Handover,
@@ -471,8 +472,13 @@ export class Reconfigurer extends Asker {
     }
   }
 
+  /** But for how far it is. */
   get said(): readonly string[] {
-    return this.told.map(({ effect }) => effect);
+    return this.told.flatMap(({ effect }) => (effect === "progress" ? [] : [effect]));
+  }
+
+  get progress(): readonly Progress[] {
+    return this.told.flatMap((effect) => (effect.effect === "progress" ? [effect] : []));
   }
 
   get failure(): HandoverFailure | undefined {
