@@ -283,12 +283,12 @@ export class Owner {
       return;
     const { host, ports } = process;
     const snapshot = snapshotOf(slot, host.replica.freeze(), ports.digest, truncation.partBytes);
-    if (!random.chance(truncation.late)) return this.#truncate(process, snapshot);
+    if (!random.chance(truncation.late)) return this.truncate(process, snapshot);
     coverage.hit("lateSnapshot");
-    ports.after(random.between(0, LATE_SNAPSHOT_MS_MAX), () => this.#truncate(process, snapshot));
+    ports.after(random.between(0, LATE_SNAPSHOT_MS_MAX), () => this.truncate(process, snapshot));
   }
 
-  #truncate(process: Process, snapshot: Snapshot): void {
+  truncate(process: Process, snapshot: Snapshot): void {
     const { coverage, processes } = this.#world;
     coverage.hit("truncate");
     if (processes.some(({ truncations }) => truncations > 0)) coverage.hit("rivalTruncation");

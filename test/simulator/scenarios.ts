@@ -2,14 +2,16 @@
  * Moments that random runs hardly ever meet, told step by step. Each is clean with the rules as they are;
  * with one of them wrong (mutants.ts) it is not.
  */
-import type { Verb } from "../../shared/protocol/acceptor.ts";
+import type { PartKey, Value, Verb } from "../../shared/protocol/acceptor.ts";
 import { FENCE_LANE } from "../../shared/protocol/slot.ts";
+import { partKeys } from "../../shared/protocol/snapshot.ts";
 import { Script } from "./script.ts";
 
 const isPromise = ({ verb }: Verb): boolean => verb === "promise";
 const isVote = ({ verb }: Verb): boolean => verb === "vote";
 const isAdvance = ({ verb }: Verb): boolean => verb === "advance";
 const isPut = ({ verb }: Verb): boolean => verb === "put";
+const isPartRead = ({ verb, key }: Verb): boolean => verb === "read" && key.kind === "part";
 const isChunkRead = ({ verb, key }: Verb): boolean => verb === "read" && key.kind === "chunk";
 const isFencePromise = ({ verb, key }: Verb): boolean =>
   verb === "promise" && key.kind === "cell" && key.lane === FENCE_LANE;
@@ -167,6 +169,42 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     script.hold({ of: old }, { of: successor }, { of: third, on: [0, 1], verb: isPromise });
     script.lead(third);
     script.release({ of: third, on: [0, 1], verb: isPromise });
+    script.end();
+  },
+
+  /** A part is damaged before it is read back, with nothing trimmed yet (§5.2). */
+  damagedPart(trace) {
+    const script = new Script("majority3", { lanes: 2, chunkSlots: 1 }, trace);
+    const leader = script.first;
+    script.lead(leader);
+    script.submit(leader);
+    script.submit(leader);
+    script.hold({ of: leader, on: [0], verb: isPartRead });
+    const { name, parts } = script.truncate(leader);
+    const [key] = partKeys(name) as [PartKey];
+    const { text, digest } = parts[0] as Value;
+    script.corrupt(0, key, { text: text.replace(/.$/, (last) => (last === "A" ? "B" : "A")), digest });
+    script.hold();
+    script.release({ of: leader });
+    script.expect(script.claimed(0) === 0, "a table claims a snapshot that it has damaged");
+    script.expect(script.claimed(1) > 0, "a table is not truncated because another one is damaged");
+    script.end();
+  },
+
+  /** A table's part is sound, and not the one that the snapshot's name says (§2). */
+  foreignPart(trace) {
+    const script = new Script("majority3", { lanes: 2, chunkSlots: 1 }, trace);
+    const leader = script.first;
+    script.lead(leader);
+    script.submit(leader);
+    script.submit(leader);
+    const { name, parts } = script.truncate(leader);
+    const second = partKeys(name)[1] as PartKey;
+    script.corrupt(0, second, parts[0] as Value);
+    const follower = script.start();
+    script.catchUp(follower);
+    script.expect(follower.host.replica.applied >= 2, "the other tables could have been learned from");
+    script.corrupt(0, second, parts[1] as Value);
     script.end();
   },
 
