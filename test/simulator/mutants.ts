@@ -750,7 +750,7 @@ const truncation: readonly Mutant[] = [
           'if (trouble !== undefined) return trouble.why === "missing" ? done() : this.#look(of, head, trouble, done);',
       },
     ],
-    flags: TRUNCATING,
+    scenario: "truncatedUnderReader",
   },
   {
     name: "a table that was truncated meanwhile is called damaged",
@@ -762,7 +762,67 @@ const truncation: readonly Mutant[] = [
         replace: "",
       },
     ],
+    scenario: "truncatedUnderReader",
+  },
+  {
+    name: "a snapshot is installed over what is newer",
+    rule: "invariant 10: what was executed is not forgotten",
+    edits: [
+      {
+        file: LEARNER,
+        find: "if (applied() < head.snapshotSlot)\n          installed(",
+        replace: "installed(",
+      },
+    ],
+    flags: [...TRUNCATING, "--stress", "followerGap"],
+  },
+  {
+    name: "a source that was truncated meanwhile is given up",
+    rule: "§4.3 truncation raced: re-read that Head",
+    edits: [
+      {
+        file: COPYING,
+        find: "if (isTruncatedSince(shown, now)) this.noteSource(source, now);\n        else ",
+        replace: "",
+      },
+    ],
     flags: TRUNCATING,
+  },
+  {
+    name: "chunks stay for ever",
+    rule: "a log that grows without bound is a defect",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "this.drop(of, chunkKeys(geometry, oldest, through), done),",
+        replace: "done(),",
+      },
+    ],
+    scenario: "nothingIsLeft",
+  },
+  {
+    name: "older parts stay for ever",
+    rule: "§5.3 drop older parts",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "before.snapshotSlot > 0 && isTruncatedSince(before, now) ?",
+        replace: "before.snapshotSlot < 0 ?",
+      },
+    ],
+    scenario: "nothingIsLeft",
+  },
+  {
+    name: "what a crash left stays for ever",
+    rule: "§5 a crash leaves garbage, and the next truncation finishes it",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "if (isAnyThere) this.#walkDown(of, first, found);\n        else ",
+        replace: "",
+      },
+    ],
+    scenario: "nothingIsLeft",
   },
   {
     name: "chunks are read from the first one on",

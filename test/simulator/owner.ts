@@ -282,7 +282,9 @@ export class Owner {
     if (truncation === undefined || slot % geometry.chunkSlots !== 0 || !random.chance(truncation.truncate))
       return;
     const { host, ports } = process;
-    const snapshot = snapshotOf(slot, host.replica.freeze(), ports.digest, truncation.partBytes);
+    // Of two snapshots of one slot the names differ, as they may when the same state is frozen to other bytes.
+    const partBytes = truncation.partBytes + random.below(2);
+    const snapshot = snapshotOf(slot, host.replica.freeze(), ports.digest, partBytes);
     if (!random.chance(truncation.late)) return this.truncate(process, snapshot);
     coverage.hit("lateSnapshot");
     ports.after(random.between(0, LATE_SNAPSHOT_MS_MAX), () => this.truncate(process, snapshot));

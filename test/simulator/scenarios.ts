@@ -2,7 +2,7 @@
  * Moments that random runs hardly ever meet, told step by step. Each is clean with the rules as they are;
  * with one of them wrong (mutants.ts) it is not.
  */
-import type { PartKey, Value, Verb } from "../../shared/protocol/acceptor.ts";
+import { keyText, type PartKey, type Value, type Verb } from "../../shared/protocol/acceptor.ts";
 import { FENCE_LANE } from "../../shared/protocol/slot.ts";
 import { partKeys } from "../../shared/protocol/snapshot.ts";
 import { Script } from "./script.ts";
@@ -11,6 +11,8 @@ const isPromise = ({ verb }: Verb): boolean => verb === "promise";
 const isVote = ({ verb }: Verb): boolean => verb === "vote";
 const isAdvance = ({ verb }: Verb): boolean => verb === "advance";
 const isPut = ({ verb }: Verb): boolean => verb === "put";
+const isPartPut = ({ verb, key }: Verb): boolean => verb === "put" && key.kind === "part";
+const isChunkDrop = ({ verb, key }: Verb): boolean => verb === "drop" && key.kind === "chunk";
 const isPartRead = ({ verb, key }: Verb): boolean => verb === "read" && key.kind === "part";
 const isChunkRead = ({ verb, key }: Verb): boolean => verb === "read" && key.kind === "chunk";
 const isFencePromise = ({ verb, key }: Verb): boolean =>
@@ -172,22 +174,66 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     script.end();
   },
 
-  /** A part is damaged before it is read back, with nothing trimmed yet (§5.2). */
+  /** A part is damaged before it is read back (§5.2). */
   damagedPart(trace) {
     const script = new Script("majority3", { lanes: 2, chunkSlots: 1 }, trace);
     const leader = script.first;
     script.lead(leader);
     script.submit(leader);
     script.submit(leader);
-    script.hold({ of: leader, on: [0], verb: isPartRead });
+    const puts = { of: leader, on: [0], verb: isPartPut };
+    script.hold(puts);
     const { name, parts } = script.truncate(leader);
-    const [key] = partKeys(name) as [PartKey];
+    script.execute(puts);
     const { text, digest } = parts[0] as Value;
-    script.corrupt(0, key, { text: text.replace(/.$/, (last) => (last === "A" ? "B" : "A")), digest });
-    script.hold();
-    script.release({ of: leader });
-    script.expect(script.claimed(0) === 0, "a table claims a snapshot that it has damaged");
+    const damaged = { text: text.replace(/.$/, (last) => (last === "A" ? "B" : "A")), digest };
+    script.corrupt(0, partKeys(name)[0] as PartKey, damaged);
+    script.reply(puts);
     script.expect(script.claimed(1) > 0, "a table is not truncated because another one is damaged");
+    script.end();
+  },
+
+  /** A snapshot is replaced, and its parts deleted, while a new leader reads it (§4.3). */
+  truncatedUnderReader(trace) {
+    const script = new Script("majority3", { lanes: 2, chunkSlots: 1 }, trace);
+    const old = script.first;
+    script.lead(old);
+    for (let slot = 1; slot <= 2; slot++) script.submit(old);
+    script.truncate(old);
+    for (let slot = 3; slot <= 4; slot++) script.submit(old);
+    const successor = script.start();
+    const reads = { of: successor, verb: isPartRead };
+    script.hold(reads);
+    script.lead(successor);
+    script.truncate(old);
+    script.release(reads);
+    script.hold();
+    script.release(reads);
+    script.settle();
+    script.expect(successor.host.serving, "the newer snapshot would have done");
+    script.end();
+  },
+
+  /** Truncated again and again, half-way once: what stays is the last snapshot, and the chunks after it (§5.3). */
+  nothingIsLeft(trace) {
+    const script = new Script("majority3", { lanes: 2, chunkSlots: 1 }, trace);
+    const leader = script.first;
+    script.lead(leader);
+    for (let slot = 1; slot <= 2; slot++) script.submit(leader);
+    script.truncate(leader);
+    const dropped = { of: leader, verb: isChunkDrop };
+    script.hold(dropped);
+    for (let slot = 3; slot <= 6; slot++) script.submit(leader);
+    script.truncate(leader);
+    script.hold();
+    for (let slot = 7; slot <= 8; slot++) script.submit(leader);
+    const last = script.truncate(leader);
+    for (let slot = 9; slot <= 10; slot++) script.submit(leader);
+    for (const index of [0, 1, 2]) {
+      const left = script.deletable(index);
+      const expected = ["A#8", "A#9", ...partKeys(last.name).map(keyText)];
+      script.expect(left.join() === expected.sort().join(), `table ${index} has ${left}`);
+    }
     script.end();
   },
 

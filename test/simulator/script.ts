@@ -155,6 +155,12 @@ export class Script {
     return head?.snapshotSlot ?? 0;
   }
 
+  /** The keys of the chunks and parts that a table has, in order. */
+  deletable(index: number): readonly string[] {
+    const keys = [...(this.world.tables[index]?.items.keys() ?? [])];
+    return keys.filter((key) => key.startsWith("A#") || key.startsWith("S#")).sort();
+  }
+
   settle(ms: number = SETTLED_MS): void {
     const { scheduler } = this.world;
     let isOver = false;
