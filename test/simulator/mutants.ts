@@ -774,19 +774,7 @@ const truncation: readonly Mutant[] = [
         replace: "installed(",
       },
     ],
-    flags: [...TRUNCATING, "--stress", "followerGap"],
-  },
-  {
-    name: "a source that was truncated meanwhile is given up",
-    rule: "§4.3 truncation raced: re-read that Head",
-    edits: [
-      {
-        file: COPYING,
-        find: "if (isTruncatedSince(shown, now)) this.noteSource(source, now);\n        else ",
-        replace: "",
-      },
-    ],
-    flags: TRUNCATING,
+    scenario: "overtakenSnapshot",
   },
   {
     name: "chunks stay for ever",

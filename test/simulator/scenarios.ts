@@ -3,7 +3,7 @@
  * with one of them wrong (mutants.ts) it is not.
  */
 import { keyText, type PartKey, type Value, type Verb } from "../../shared/protocol/acceptor.ts";
-import { FENCE_LANE } from "../../shared/protocol/slot.ts";
+import { FENCE_LANE, type Slot } from "../../shared/protocol/slot.ts";
 import { partKeys } from "../../shared/protocol/snapshot.ts";
 import { Script } from "./script.ts";
 
@@ -211,6 +211,26 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     script.release(reads);
     script.settle();
     script.expect(successor.host.serving, "the newer snapshot would have done");
+    script.end();
+  },
+
+  /** A follower hears from the leader what a snapshot has that it is reading. */
+  overtakenSnapshot(trace) {
+    const script = new Script("majority3", { lanes: 2, chunkSlots: 1 }, trace);
+    const leader = script.first;
+    script.lead(leader);
+    for (let slot = 1; slot <= 2; slot++) script.submit(leader);
+    script.truncate(leader);
+    const follower = script.start();
+    script.hold({ of: follower, verb: isPartRead });
+    script.catchUp(follower);
+    for (const [index, text] of leader.host.log.range(1 as Slot, leader.host.replica.applied)?.entries() ??
+      [])
+      follower.enter(() => follower.host.learn((index + 1) as Slot, text));
+    script.release({ of: follower });
+    script.hold();
+    script.release({ of: follower });
+    script.expect(follower.host.replica.applied === 2, "it learned both ways what there is");
     script.end();
   },
 
