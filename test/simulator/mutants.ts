@@ -556,8 +556,8 @@ const truncation: readonly Mutant[] = [
     edits: [
       {
         file: COPYING,
-        find: "        put(to, parts, () => {",
-        replace: "        (next(), put)(to, parts, () => {",
+        find: "if (copied === all) done(",
+        replace: "if (underWay > 0 || copied === all) done(",
       },
     ],
     flags: TRUNCATING,
