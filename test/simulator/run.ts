@@ -40,8 +40,9 @@ const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
-  const options = drawOptions(random, new Random(seed + 2 ** 40), overrides);
-  const world = new World(options, random, trace);
+  const vertical = new Random(seed + 2 ** 40);
+  const options = drawOptions(random, vertical, overrides);
+  const world = new World(options, random, vertical, trace);
   let violation: Violation | undefined;
   try {
     new Run(world).run();

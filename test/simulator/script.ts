@@ -42,7 +42,7 @@ export class Script {
       chunkSlots,
       quorums,
     });
-    this.world = new World(options, random, trace);
+    this.world = new World(options, random, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
     this.world.network.holds = (sender, table, verb) =>

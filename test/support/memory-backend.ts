@@ -4,6 +4,7 @@ import { Invalid, Refused, type TheseusError, Unavailable } from "../../shared/e
 import { type MachineDefinition, machineCode, validateCommand } from "../../shared/machine.ts";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { AuditEntry } from "../../shared/protocol/endorsement.ts";
 import type { Message } from "../../shared/protocol/inbox.ts";
 import { Replica } from "../../shared/protocol/replica.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
@@ -69,6 +70,14 @@ export class MemoryBackend implements Backend {
 
   async reconfigure(): Promise<ReconfigureAnswer> {
     throw new Unavailable("unavailable", "memory has nothing to reconfigure");
+  }
+
+  async endorse(): Promise<never> {
+    throw new Refused("not_endorsed", "there is nothing to endorse in memory");
+  }
+
+  async audit(): Promise<readonly AuditEntry[]> {
+    return [];
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {

@@ -5,7 +5,7 @@
  * first for it. Every process decides that from what it hears of its peers; when their views differ, two
  * try, and ballots decide. Others follow the leader, so that the next candidate is warm.
  */
-import { Invalid, TheseusError, Unavailable } from "../../errors.ts";
+import { Invalid, Refused, TheseusError, Unavailable } from "../../errors.ts";
 import { type MachineDefinition, machineCode } from "../../machine.ts";
 import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
@@ -21,8 +21,9 @@ import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { startMachine } from "../registry/start-machine.ts";
 import type { StorePool } from "../store-pool.ts";
+import type { Endorser } from "./endorser.ts";
 import { withoutLost } from "./new-quorums.ts";
-import { reconfigure } from "./reconfigure.ts";
+import { type Cause, reconfigure } from "./reconfigure.ts";
 import { rank } from "./rendezvous.ts";
 
 /** A machine that was used this recently is taken over at once; another when it is used again. */
@@ -52,6 +53,7 @@ export interface FleetOptions {
   readonly definitions: ReadonlyMap<string, MachineDefinition>;
   readonly registry: RegistryClient;
   readonly stores: StorePool;
+  readonly endorser: Endorser;
   readonly ports: Ports;
   readonly events: FleetEvents;
 }
@@ -184,26 +186,29 @@ export class Fleet {
 
   /**
    * Replaces the machine's configuration; the activated one. @throws Unavailable (not_leader) naming whom to ask,
-   * or why it could not be done; Refused with what is wrong with the quorums.
+   * or why it could not be done; Refused with what is wrong with the quorums, or that too few endorse them.
    */
   async reconfigure(
     machine: MachineId,
     quorumsFor: (present: QuorumSpec) => Promise<QuorumSpec>,
+    cause: Cause,
   ): Promise<Location> {
     const member = await this.led(machine);
     member.location ??= await this.#start(machine);
     const from = member.location;
-    return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums));
+    return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums), cause);
   }
 
-  async #reconfigure(member: Member, from: Location, quorums: QuorumSpec): Promise<Location> {
+  async #reconfigure(member: Member, from: Location, quorums: QuorumSpec, cause: Cause): Promise<Location> {
     if (member.reconfiguring !== undefined)
       throw new Unavailable(
         "unavailable",
         `${member.machine} is being reconfigured: try again when that is done`,
       );
-    const { registry, stores, ports } = this.#options;
-    const activated = reconfigure({ hosted: member.hosted, from, quorums, registry, stores, ports });
+    const { endorser, registry, stores, ports } = this.#options;
+    const gathering = { endorser, registry, self: this.self, peers: () => this.#peers?.live ?? [] };
+    const { hosted } = member;
+    const activated = reconfigure({ hosted, from, quorums, cause, gathering, registry, stores, ports });
     member.reconfiguring = activated.then(
       (location) => {
         member.location = location;
@@ -297,8 +302,17 @@ export class Fleet {
   async #rescue(member: Member, from: Location): Promise<void> {
     const { registry, stores } = this.#options;
     stores.learn(from.acceptors);
-    const quorums = await withoutLost(member.machine, from.configuration.quorums, registry, stores);
-    await this.#reconfigure(member, from, quorums);
+    const present = from.configuration.quorums;
+    const quorums = await withoutLost(member.machine, present, registry, stores);
+    const suspects = present.acceptors.filter((id) => !quorums.acceptors.includes(id));
+    try {
+      await this.#reconfigure(member, from, quorums, { reason: { suspects } });
+    } catch (error) {
+      // To whoever only sent a command it says no more than that the machine cannot be led now.
+      throw error instanceof Refused
+        ? new Unavailable("unavailable", error.message, { cause: error })
+        : error;
+    }
   }
 
   /**

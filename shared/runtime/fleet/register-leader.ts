@@ -6,7 +6,7 @@ const AGAIN_MS = 1_000;
 
 /** Tries until it succeeds or is stopped: leading needs no registry, only being found by newcomers does. */
 export function registerLeader(
-  { id, process, address }: LeaderServer,
+  { id, process, address, publicKey }: Omit<LeaderServer, "state">,
   registry: RegistryClient,
   found: (address: string) => void,
 ): () => void {
@@ -14,7 +14,7 @@ export function registerLeader(
   let isStopped = false;
   const register = async (): Promise<void> => {
     try {
-      await registry.command({ type: "registerLeader", leader: { id, process, address } });
+      await registry.command({ type: "registerLeader", leader: { id, process, address, publicKey } });
       const { leaders } = await registry.servers();
       for (const leader of leaders) if (leader.id !== id) found(leader.address);
     } catch {

@@ -6,7 +6,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { backoffMs } from "../../backoff.ts";
 import { Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { AcceptorServer, LeaderServer, Location, RegistryCommand } from "../../protocol/registry.ts";
+import type { AuditEntry } from "../../protocol/endorsement.ts";
+import type {
+  AcceptorServer,
+  LeaderServer,
+  Location,
+  Proposal,
+  RegistryCommand,
+} from "../../protocol/registry.ts";
 import { errorOf, type Problem } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
@@ -14,12 +21,20 @@ const REQUEST_MS_MAX = 12_000;
 /** How long a command or question is repeated before the caller is told. */
 const PATIENCE_MS = 5_000;
 
+/** With the time on the registry's clock, which decides what has expired. */
+export interface TimedProposal extends Proposal {
+  readonly time: number;
+}
+
 export interface RegistryClient {
   readonly url: string;
   /** @throws Refused with the registry's reason; Unavailable when it does not answer. */
   command(command: RegistryCommand): Promise<unknown>;
   /** @throws Invalid (unknown_machine) */
   lookup(machine: MachineId): Promise<Location>;
+  /** @throws Invalid (not_found) when it was never proposed, or is superseded. */
+  proposal(machine: MachineId, configuration: number): Promise<TimedProposal>;
+  audit(): Promise<readonly AuditEntry[]>;
   servers(): Promise<{ leaders: readonly LeaderServer[]; acceptors: readonly AcceptorServer[] }>;
   machines(after: string): Promise<readonly MachineId[]>;
   status(): Promise<{ configuration: Location["configuration"]; ballot: string; applied: number }>;
@@ -38,6 +53,9 @@ export function registryClient(url: string): RegistryClient {
       return response;
     },
     lookup: (machine) => ask(`/v1/registry/machines/${machine}`),
+    proposal: (machine, configuration) =>
+      ask(`/v1/registry/machines/${machine}/configurations/${configuration}`),
+    audit: async () => (await ask<{ audit: AuditEntry[] }>("/v1/registry/audit")).audit,
     servers: () => ask("/v1/servers"),
     machines: async (after) =>
       (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`))

@@ -5,10 +5,11 @@
 import { Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import { lookup, type RegistryCommand } from "../../protocol/registry.ts";
+import { lookup, proposalOf, type RegistryCommand } from "../../protocol/registry.ts";
 import { problemOf } from "../../wire.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { type Bindings, get, post } from "../http/routes.ts";
+import type { TimedProposal } from "./registry-client.ts";
 import type { RegistryService } from "./registry-service.ts";
 
 /** A record, so that a command that is added cannot be forgotten here. */
@@ -16,6 +17,8 @@ const COMMANDS: Readonly<Record<RegistryCommand["type"], true>> = {
   registerMachine: true,
   registerAcceptor: true,
   registerLeader: true,
+  revokeLeader: true,
+  configure: true,
   propose: true,
   complete: true,
 };
@@ -74,6 +77,15 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
     if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
     return c.json(location);
   });
+  get(app, "/v1/registry/machines/:machine/:id/configurations/:number", async (c) => {
+    const machine = machineOf(c.req.param("machine"), c.req.param("id"));
+    const number = Number(c.req.param("number"));
+    const proposal = await service.read((state) => proposalOf(state, machine, number));
+    if (proposal === undefined)
+      throw new Invalid("not_found", `${machine} has no proposed configuration ${c.req.param("number")}`);
+    return c.json({ ...proposal, time: service.now() } satisfies TimedProposal);
+  });
+  get(app, "/v1/registry/audit", async (c) => c.json(await service.read(({ audit }) => ({ audit }))));
 }
 
 function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {
