@@ -73,7 +73,7 @@ export async function gatherEndorsements(
 }
 
 async function askPeer(
-  { address, deployment }: Identity,
+  { id, address, deployment }: Identity,
   machine: MachineId,
   { number }: Configuration,
 ): Promise<Endorsement> {
@@ -85,7 +85,8 @@ async function askPeer(
   });
   const answer: unknown = await response.json();
   if (!response.ok) throw errorOf(answer as Problem);
-  return answer as Endorsement;
+  // In its own name, whatever it says.
+  return { ...(answer as Endorsement), leader: id };
 }
 
 function wordsOf(error: unknown, leader: string): string {
