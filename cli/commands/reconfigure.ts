@@ -72,15 +72,15 @@ async function reconfigure({ machine, id }: args.Address, options: Options): Pro
     operator: operatorName(),
     ...(override === undefined ? {} : { override }),
   };
-  const answer = (await call(options.url, `${machine}/${id}`, {
+  const outgoing = {
     method: "POST",
     path: `/v1/machines/${machine}/${id}/reconfigure`,
     headers: { "content-type": "application/json" },
     body: JSON.stringify(request),
-  })) as ReconfigureAnswer;
+  };
+  // Said twice it would be done twice: the second time there may be nothing left to replace.
+  const answer = await call(options.url, `${machine}/${id}`, outgoing, { isRepeatable: false });
+  const { number, mode, acceptors } = answer as ReconfigureAnswer;
   if (options.json) printJson(answer);
-  else
-    printLine(
-      `${machine}/${id} is in configuration ${answer.number} (${answer.mode}): ${answer.acceptors.join(", ")}`,
-    );
+  else printLine(`${machine}/${id} is in configuration ${number} (${mode}): ${acceptors.join(", ")}`);
 }

@@ -1,4 +1,5 @@
 /** One leader process endorses what it has seen for itself, and another one gathers as much of that as it needs. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { bank } from "../../examples/bank.ts";
 import { UNKNOWN } from "../../shared/protocol/acceptor.ts";
@@ -25,6 +26,8 @@ import { RegistryInMemory } from "../support/registry-in-memory.ts";
 
 const MACHINE = "bank/main" as MachineId;
 const DEPLOYMENT = "this one";
+/** Longer than all looks at a suspect. */
+const PROBES_MS = 1_000;
 const BY_OPERATOR: Reason = { operator: "ada" };
 const ids = (...names: string[]) => names as AcceptorId[];
 const suspecting = (...suspects: string[]): Reason => ({ suspects: ids(...suspects) });
@@ -203,6 +206,19 @@ describe("a leader process endorses", () => {
       table("a").store.lose();
       const both = await propose(majority(ids("d", "e", "c")), suspecting("a", "b"));
       expect(await refusal(both)).toMatch("b, which is to go, answers as it should");
+    });
+
+    it("not when it only takes long to open", async () => {
+      const configuration = await propose(REPAIRED, suspecting("a"));
+      const opening = sleep(PROBES_MS);
+      stores = new StorePool(({ id }) => ({
+        execute: async (...given) => {
+          await opening;
+          return table(id).execute(...given);
+        },
+        close: async () => {},
+      }));
+      expect(await refusal(configuration)).toMatch("answers as it should");
     });
 
     it("not together with one that nobody suspects", async () => {

@@ -4,12 +4,12 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Refused } from "../../errors.ts";
-import { HEAD, type Outcome, type Verb } from "../../protocol/acceptor.ts";
+import { HEAD, type Outcome, UNKNOWN, type Verb } from "../../protocol/acceptor.ts";
 import type { ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import { type Endorsement, endorsementText } from "../../protocol/endorsement.ts";
 import { type AcceptorId, faultOf, type QuorumSpec, replaceAcceptor } from "../../protocol/quorum.ts";
-import type { Proposal } from "../../protocol/registry.ts";
+import type { AcceptorServer, Proposal } from "../../protocol/registry.ts";
 import { allLanes, FENCE_LANE, MACHINE_GEOMETRY } from "../../protocol/slot.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { Signer } from "../signing.ts";
@@ -21,6 +21,9 @@ const VALID_MS = 60_000;
 const PROBES = 3;
 const PROBE_MS_MAX = 250;
 const BETWEEN_PROBES_MS = 20;
+const FOUNDED_MS_MAX = 750;
+/** Opening a table takes longer than a look at it, and must not be taken for its silence. */
+const OPENING_MS_MAX = 2_000;
 
 export interface EndorserOptions {
   readonly id: string;
@@ -38,9 +41,9 @@ export class Endorser {
 
   /** @throws Refused (not_endorsed) with what is wrong; Invalid when there is no such proposal. */
   async endorse(machine: MachineId, number: ConfigurationNumber): Promise<Endorsement> {
-    const { id, signer, registry, stores } = this.#options;
+    const { id, signer, registry } = this.#options;
     const { time, ...proposal } = await registry.proposal(machine, number);
-    stores.learn([...proposal.proposed.acceptors, ...proposal.active.acceptors]);
+    await this.#open(machine, [...proposal.proposed.acceptors, ...proposal.active.acceptors]);
     const fault = unsound(proposal) ?? (await this.#seen(machine, proposal));
     if (fault !== undefined)
       throw new Refused(
@@ -57,6 +60,12 @@ export class Endorser {
       expires,
       signature: signer.sign(endorsementText(machine, configuration, expires)),
     };
+  }
+
+  async #open(machine: MachineId, servers: readonly AcceptorServer[]): Promise<void> {
+    const { stores } = this.#options;
+    const cold = servers.filter(({ id }) => stores.get(id) === undefined);
+    if (cold.length > 0) await inTime(stores.warm(machine, cold), OPENING_MS_MAX, undefined);
   }
 
   /** What the tables themselves say against it. */
@@ -82,7 +91,12 @@ export class Endorser {
   ): Promise<string | undefined> {
     const cells = allLanes(MACHINE_GEOMETRY).map((lane) => readCell(number, lane));
     const isWitness = quorums.witnesses.includes(acceptor);
-    const outcomes = await this.#ask(machine, acceptor, isWitness ? cells : [...cells, READ_HEAD]);
+    const outcomes = await this.#ask(
+      machine,
+      acceptor,
+      isWitness ? cells : [...cells, READ_HEAD],
+      FOUNDED_MS_MAX,
+    );
     if (outcomes.every(({ outcome }) => outcome === "applied")) return undefined;
     if (outcomes.some((outcome) => "gone" in outcome)) return `${acceptor} is gone`;
     const isSilent = outcomes.some(({ outcome }) => outcome === "unknown");
@@ -92,20 +106,29 @@ export class Endorser {
   /** Several looks, since one may meet a hiccup: any good answer speaks for the suspect. */
   async #isWell(machine: MachineId, acceptor: AcceptorId, { number }: Configuration): Promise<boolean> {
     for (let probe = 1; probe <= PROBES; probe++) {
-      const [outcome] = await this.#ask(machine, acceptor, [readCell(number, FENCE_LANE)]);
+      const [outcome] = await this.#ask(machine, acceptor, [readCell(number, FENCE_LANE)], PROBE_MS_MAX);
       if (outcome?.outcome === "applied") return true;
       if (probe < PROBES) await sleep(BETWEEN_PROBES_MS);
     }
     return false;
   }
 
-  async #ask(machine: MachineId, acceptor: AcceptorId, verbs: readonly Verb[]): Promise<readonly Outcome[]> {
-    const silence = verbs.map((): Outcome => ({ outcome: "unknown" }));
-    const answer = this.#options.stores.get(acceptor)?.execute(machine, verbs) ?? silence;
-    const timer = new AbortController();
-    const late = sleep(PROBE_MS_MAX, silence, { signal: timer.signal }).catch(() => silence);
-    return Promise.race([answer, late]).finally(() => timer.abort());
+  #ask(
+    machine: MachineId,
+    acceptor: AcceptorId,
+    verbs: readonly Verb[],
+    patienceMs: number,
+  ): Promise<readonly Outcome[]> {
+    const silence = verbs.map(() => UNKNOWN);
+    const answer = this.#options.stores.get(acceptor)?.execute(machine, verbs);
+    return answer === undefined ? Promise.resolve(silence) : inTime(answer, patienceMs, silence);
   }
+}
+
+function inTime<Answer>(answer: Promise<Answer>, patienceMs: number, otherwise: Answer): Promise<Answer> {
+  const timer = new AbortController();
+  const late = sleep(patienceMs, otherwise, { signal: timer.signal }).catch(() => otherwise);
+  return Promise.race([answer, late]).finally(() => timer.abort());
 }
 
 const READ_HEAD: Verb = { verb: "read", key: HEAD };

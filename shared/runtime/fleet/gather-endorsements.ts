@@ -2,6 +2,7 @@
  * Asking leader processes to endorse a configuration: oneself first, then as many live peers as are missing, and others
  * in the place of those that refuse or do not answer. Done before service pauses; it may take its time.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { TheseusError } from "../../errors.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import { countEndorsements, type Endorsement } from "../../protocol/endorsement.ts";
@@ -14,8 +15,9 @@ import type { Endorser } from "./endorser.ts";
 
 /** Whoever has not answered by then is passed over. */
 const ANSWER_MS_MAX = 1_000;
-/** Everybody who did not endorse is asked again: a peer that has just started may not be registered yet. */
+/** Everybody who did not endorse is asked again after a while: who has just started may not be registered yet. */
 const ROUNDS = 2;
+const BETWEEN_ROUNDS_MS = 500;
 
 export interface Gathering {
   readonly endorser: Endorser;
@@ -43,6 +45,7 @@ export async function gatherEndorsements(
       : askPeer(leader, machine, configuration);
   let gathered: Gathered = { valid: [], needed: 1, faults: [] };
   for (let round = 1; round <= ROUNDS && gathered.valid.length < gathered.needed; round++) {
+    if (round > 1) await sleep(BETWEEN_ROUNDS_MS);
     const [{ needed, time }, servers] = await Promise.all([
       registry.proposal(machine, configuration.number),
       registry.servers(),
