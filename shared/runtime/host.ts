@@ -93,6 +93,11 @@ export class Host {
     return this.#leader !== undefined;
   }
 
+  /** From the fence of a reconfiguration by this process to its end, nobody leads here. */
+  get reconfiguring(): boolean {
+    return this.#isReconfiguring;
+  }
+
   get ballot(): Ballot | undefined {
     return this.#leader?.ballot;
   }

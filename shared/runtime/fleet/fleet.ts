@@ -416,7 +416,8 @@ export class Fleet {
   #leadIfVacant(member: Member): void {
     const { machine, hosted, usedAt } = member;
     const isInUse = this.#options.ports.elapsed() - usedAt < IN_USE_MS;
-    const isVacant = !hosted.host.leading && this.leaderElsewhere(machine) === undefined;
+    const isFree = !hosted.host.leading && member.reconfiguring === undefined;
+    const isVacant = isFree && this.leaderElsewhere(machine) === undefined;
     if (this.#isLeaving || !isInUse || !isVacant || this.#betterCandidate(machine) !== undefined) return;
     this.#try(member).catch((error: unknown) => this.#options.events.failed(machine, error));
   }
