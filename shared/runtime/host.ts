@@ -110,6 +110,11 @@ export class Host {
     return this.#broken;
   }
 
+  /** Whether nothing is known here that another host of the same machine would have to find out again. */
+  get isSound(): boolean {
+    return this.#broken === undefined && this.#distrusted.size === 0 && !this.#isReconfiguring;
+  }
+
   get configuration(): Configuration | undefined {
     return this.#configuration;
   }
