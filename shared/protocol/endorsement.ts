@@ -54,7 +54,7 @@ export type Threshold = "auto" | number;
 /** A leader process as far as endorsing goes. */
 export interface Signatory {
   readonly publicKey: string;
-  readonly state: "live" | "draining" | "retired" | "revoked";
+  readonly state: "live" | "retired" | "revoked";
 }
 
 /** The part of the registry's state that this is about. */
@@ -97,7 +97,7 @@ export function thresholdOf({ leaders, settings }: Omit<EndorsementState, "audit
 }
 
 function mayEndorse({ state }: Signatory): boolean {
-  return state === "live" || state === "draining";
+  return state === "live";
 }
 
 export interface Count {

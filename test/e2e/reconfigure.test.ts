@@ -132,6 +132,25 @@ test(
   2 * MINUTES_MS,
 );
 
+test(
+  "one reconfiguration right after another: whoever reconfigures leads again each time, and stumbles over none of them",
+  async () => {
+    const deployment = await deploy(3);
+    const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
+    await progress(clients);
+    const { acceptors } = (await machine(deployment)).configuration;
+    const from = deployment.events.length;
+    for (let turn = 0; turn < 30; turn++) {
+      expect((await reconfigure(deployment, { mode: "majority", acceptors })).status).toBe(200);
+      await progress(clients);
+    }
+    const failures = deployment.events.slice(from).map((event) => JSON.stringify(event));
+    expect(failures.filter((failure) => failure.includes("too few acceptors"))).toEqual([]);
+    await verdict(deployment, clients);
+  },
+  MINUTES_MS,
+);
+
 test("what cannot be is refused, and the machine stays as it is", async () => {
   const deployment = await deploy(3);
   await postJson(deployment.url, `${AT}/commands`, { command: { type: "deposit", account: "a", amount: 1 } });

@@ -117,7 +117,7 @@ describe("the threshold", () => {
     [1, 4, 1],
   ])("is, for %s and %d leaders, %d", (endorsements, leaders, threshold) => {
     withFleet(...["l1", "l2", "l3", "l4"].slice(0, leaders));
-    expect(apply({ type: "configure", endorsements })).toEqual({ endorsements });
+    expect(apply({ type: "configure", endorsements })).toMatchObject({ settings: { endorsements } });
     expect(thresholdOf(state)).toBe(threshold);
     expect(proposalOf(state, MACHINE, pending.number)?.needed).toBe(threshold);
   });

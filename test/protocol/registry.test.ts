@@ -70,7 +70,9 @@ describe("registerAcceptor", () => {
   it("is idempotent, and a known one may move", () => {
     expect(registerAcceptor(server("a"))).toEqual({ registered: "a" });
     expect(registerAcceptor(server("a", { location: "elsewhere.db" }))).toEqual({ registered: "a" });
-    expect([...state.acceptors.values()]).toEqual([server("a", { location: "elsewhere.db" })]);
+    expect([...state.acceptors.values()]).toEqual([
+      { ...server("a", { location: "elsewhere.db" }), state: "active" },
+    ]);
   });
 
   it("refuses another incarnation under a known name, and keeps the first", () => {
@@ -78,7 +80,7 @@ describe("registerAcceptor", () => {
     expect(reasonOf(registerAcceptor(server("a", { incarnation: "a-2" })))).toBe(
       "a is registered with another incarnation: names are never reused",
     );
-    expect(state.acceptors.get("a" as AcceptorId)).toEqual(server("a"));
+    expect(state.acceptors.get("a" as AcceptorId)).toEqual({ ...server("a"), state: "active" });
   });
 });
 

@@ -3,6 +3,7 @@
  * that are lost, late and repeated like all others.
  */
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import { outstanding } from "../../shared/protocol/outbox.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import {
   applyRegistry,
@@ -50,6 +51,11 @@ export class Registrar {
     return [...configurations].filter(
       (each) => each.number === active.number || each.previous === active.number,
     );
+  }
+
+  /** Those that the outbox orders to be deleted. */
+  get retired(): ReadonlySet<AcceptorId> {
+    return new Set(outstanding(this.#state, "deleteAcceptor").map(({ acceptor }) => acceptor.id));
   }
 
   register(id: AcceptorId): void {

@@ -7,20 +7,21 @@ import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballo
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority, primaryBackup } from "../../shared/protocol/quorum.ts";
 import {
+  type AcceptorServer,
   applyRegistry,
   initialRegistry,
   type RegistryCommand,
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
-import { CONTEXT, endorse, keyOf, verify } from "../support/endorsing.ts";
+import { CONTEXT, endorse, keyOf } from "../support/endorsing.ts";
 import type { Reference, Result, Subject } from "./subject.ts";
 
 export const registry: Subject = {
   code: {
     init: initialRegistry,
-    apply: (state, command, { time }) =>
-      applyRegistry(state as RegistryState, command as RegistryCommand, { time, verify }),
+    // The reference executes commands outside of any log, so neither may know the logged time.
+    apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand, CONTEXT),
     freeze: serialize,
     thaw: deserialize,
   },
@@ -35,57 +36,66 @@ function commandOf(random: () => number): RegistryCommand {
   const below = (bound: number): number => Math.floor(random() * bound);
   const id = below(6);
   const machine = `bank/${below(5)}` as MachineId;
-  const leader = `l${id}`;
-  switch (below(7)) {
+  switch (below(13)) {
     case 0:
       return { type: "registerMachine", machine, acceptors: 1 + below(3) };
-    case 1: {
-      const acceptor = {
-        id: `a${id}` as AcceptorId,
-        kind: "sqlite",
-        location: `/a${id}`,
-        incarnation: `${below(2)}`,
-      };
-      return { type: "registerAcceptor", acceptor };
-    }
+    case 1:
+      return { type: "registerAcceptor", acceptor: acceptorOf(`a${id}`, `${below(2)}`) };
     case 2: {
       const process = String(id).padStart(32, "0") as ProcessId;
       const [address, publicKey] = [`host${below(3)}`, keyOf(`l${below(6)}`)];
-      return { type: "registerLeader", leader: { id: leader, process, address, publicKey } };
+      return { type: "registerLeader", leader: { id: `l${id}`, process, address, publicKey } };
     }
     case 3: {
       const acceptors = [id, (id + 1 + below(2)) % 6].map((each) => `a${each}` as AcceptorId);
       const quorums = below(2) === 0 ? majority(acceptors) : primaryBackup(acceptors);
-      return { type: "propose", machine, quorums, nonce: `nonce ${below(4)}`, reason: REASON };
+      return { type: "propose", machine, quorums, nonce: `nonce ${below(4)}`, reason: { operator: "ada" } };
     }
     case 4:
-      return below(4) > 0
-        ? { type: "configure", endorsements: below(2) === 0 ? "auto" : below(4) }
-        : { type: "revokeLeader", leader };
-    default: {
-      const configuration = (1 + below(4)) as ConfigurationNumber;
-      const override =
-        below(2) === 0 ? {} : { override: { operator: "ada", reason: below(4) === 0 ? "" : "haste" } };
       return {
-        type: "complete",
-        machine,
-        configuration,
-        ...endorsedAtRandom(machine, configuration, below),
-        ...override,
+        type: "suspectAcceptor",
+        acceptor: `a${id}` as AcceptorId,
+        by: "l1",
+        why: below(2) ? "gone" : "slow",
       };
-    }
+    case 5:
+      return { type: "provisioned", request: `o${below(6)}`, acceptor: acceptorOf(`s${id}`, "0") };
+    case 6:
+      return { type: "done", request: `o${below(6)}` };
+    case 7:
+      return below(2)
+        ? { type: "startLeader", nonce: `nonce ${id}` }
+        : { type: "retireLeader", leader: `l${id}` };
+    case 8:
+      return below(2)
+        ? { type: "configure", spares: below(3), leaders: below(3) }
+        : { type: "configure", endorsements: below(2) ? "auto" : below(4) };
+    case 9:
+      return { type: "disown", acceptor: `s${id}` as AcceptorId };
+    case 10:
+      return { type: "revokeLeader", leader: `l${id}` };
+    default:
+      return completeOf(machine, below);
   }
 }
 
-/** Signed for whatever quorums: where they are others, it is forged. What expires does so before the log begins, or never. */
-function endorsedAtRandom(machine: MachineId, number: ConfigurationNumber, below: (bound: number) => number) {
+/** Endorsed for whatever quorums: where those are others, it is forged. What expires did so before the log began. */
+function completeOf(machine: MachineId, below: (bound: number) => number): RegistryCommand {
+  const configuration = (1 + below(4)) as ConfigurationNumber;
   const quorums = majority([`a${below(6)}`, `a${below(6)}`] as AcceptorId[]);
   const expires = below(4) === 0 ? { expires: 0 } : {};
-  const of = () => endorse(`l${below(6)}`, machine, { number, previous: below(number), quorums }, expires);
-  return { endorsements: Array.from({ length: below(4) }, of) };
+  const endorsed = { number: configuration, previous: below(configuration), quorums };
+  const endorsements = Array.from({ length: below(4) }, () =>
+    endorse(`l${below(6)}`, machine, endorsed, expires),
+  );
+  const override = { operator: "ada", reason: below(4) ? "haste" : "" };
+  const command = { type: "complete", machine, configuration, endorsements } as const;
+  return below(2) ? command : { ...command, override };
 }
 
-const REASON = { operator: "ada" };
+function acceptorOf(id: string, incarnation: string): AcceptorServer {
+  return { id: id as AcceptorId, kind: "sqlite", location: `/${id}`, incarnation };
+}
 
 class RegistryReference implements Reference {
   readonly #state = initialRegistry();
@@ -101,8 +111,8 @@ class RegistryReference implements Reference {
   }
 }
 
-/** Without the times, which the reference does not know. */
-function summaryOf({ audit, ...state }: RegistryState): string {
-  const entries = audit.map((entry) => ({ ...entry, time: 0 }));
-  return JSON.stringify({ ...state, entries }, (_, value) => (value instanceof Map ? [...value] : value));
+function summaryOf(state: RegistryState): string {
+  return JSON.stringify(state, (_, value) =>
+    value instanceof Map || value instanceof Set ? [...value] : value,
+  );
 }

@@ -43,6 +43,10 @@ export class RegistryInMemory implements RegistryClient {
     return [...this.state.machines.keys()];
   }
 
+  provisioning(): never {
+    throw new Error("a registry in memory provisions nothing");
+  }
+
   status(): never {
     throw new Error("a registry in memory has no configuration of its own");
   }

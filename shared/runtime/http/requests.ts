@@ -27,6 +27,10 @@ export function machineOf(c: Context): MachineId {
   return machineNamed(c.req.param("machine"), c.req.param("id"));
 }
 
+export function leaderOf(c: Context): string {
+  return matching(c.req.param("leader"), INSTANCE_ID_PATTERN, "a leader's id");
+}
+
 export function queryOf(c: Context): { readonly query: string; readonly consistency: Consistency } {
   const consistency = c.req.query("consistency") ?? "linearizable";
   if (consistency !== "linearizable" && consistency !== "stale")

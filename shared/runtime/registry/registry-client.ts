@@ -7,13 +7,10 @@ import { backoffMs } from "../../backoff.ts";
 import { Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { AuditEntry } from "../../protocol/endorsement.ts";
-import type {
-  AcceptorServer,
-  LeaderServer,
-  Location,
-  Proposal,
-  RegistryCommand,
-} from "../../protocol/registry.ts";
+import type { LeaderRecord } from "../../protocol/leader-pool.ts";
+import type { OutboxRequest } from "../../protocol/outbox.ts";
+import type { AcceptorRecord } from "../../protocol/pool.ts";
+import type { Location, Proposal, RegistryCommand, Settings } from "../../protocol/registry.ts";
 import { errorOf, type Problem } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
@@ -26,6 +23,15 @@ export interface TimedProposal extends Proposal {
   readonly time: number;
 }
 
+/** What there is to be done, and what that is judged by. */
+export interface Provisioning {
+  readonly outbox: readonly OutboxRequest[];
+  readonly acceptors: readonly AcceptorRecord[];
+  readonly leaders: readonly LeaderRecord[];
+  readonly former: readonly string[];
+  readonly settings: Settings;
+}
+
 export interface RegistryClient {
   readonly url: string;
   /** @throws Refused with the registry's reason; Unavailable when it does not answer. */
@@ -35,7 +41,9 @@ export interface RegistryClient {
   /** @throws Invalid (not_found) when it was never proposed, or is superseded. */
   proposal(machine: MachineId, configuration: number): Promise<TimedProposal>;
   audit(): Promise<readonly AuditEntry[]>;
-  servers(): Promise<{ leaders: readonly LeaderServer[]; acceptors: readonly AcceptorServer[] }>;
+  /** All acceptors on record, and the leaders that are not retired. */
+  servers(): Promise<{ leaders: readonly LeaderRecord[]; acceptors: readonly AcceptorRecord[] }>;
+  provisioning(): Promise<Provisioning>;
   machines(after: string): Promise<readonly MachineId[]>;
   status(): Promise<{ configuration: Location["configuration"]; ballot: string; applied: number }>;
 }
@@ -57,6 +65,7 @@ export function registryClient(url: string): RegistryClient {
       ask(`/v1/registry/machines/${machine}/configurations/${configuration}`),
     audit: async () => (await ask<{ audit: AuditEntry[] }>("/v1/registry/audit")).audit,
     servers: () => ask("/v1/servers"),
+    provisioning: () => ask("/v1/registry/provisioning"),
     machines: async (after) =>
       (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`))
         .machines,
