@@ -3,6 +3,7 @@
  * that are lost, late and repeated like all others.
  */
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { RegistryContext } from "../../shared/protocol/endorsement.ts";
 import { outstanding } from "../../shared/protocol/outbox.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import {
@@ -60,15 +61,18 @@ export class Registrar {
 
   register(id: AcceptorId): void {
     const acceptor = { id, kind: "simulated", location: id, incarnation: "0" };
-    this.execute({ type: "registerAcceptor", acceptor });
+    applyRegistry(this.#state, { type: "registerAcceptor", acceptor }, this.#context);
+  }
+
+  get #context(): RegistryContext {
+    return { time: Math.floor(this.#world.scheduler.now), verify };
   }
 
   execute(command: RegistryCommand): unknown {
     const before = this.active;
     const wasStarted = this.#activated.length > 0;
     const completed = command.type === "complete" ? this.#pending(command.configuration) : undefined;
-    const context = { time: Math.floor(this.#world.scheduler.now), verify };
-    const answer = applyRegistry(this.#state, command, context);
+    const answer = applyRegistry(this.#state, command, this.#context);
     this.#world.trace(() => `the registry: ${JSON.stringify(command)} → ${JSON.stringify(answer)}`);
     this.#noteProposed();
     if (command.type === "complete" && completed !== undefined)

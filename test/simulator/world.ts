@@ -59,8 +59,8 @@ export class World {
     });
     this.registrar = new Registrar(this, this.configuration);
     this.endorsers = new Endorsers(this, endorsing);
-    this.endorsers.prepare();
     for (const id of options.quorums.acceptors) this.#create(id);
+    this.endorsers.prepare();
     this.tableChecks.add(this.configuration);
     const { chosen } = this.tableChecks;
     this.canon = new Canon(this.subject, (slot) => chosen.get(slot));
