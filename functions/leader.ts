@@ -69,9 +69,10 @@ await runPart("leader", async (log) => {
     ),
     self.deployment,
   );
-  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, (address) =>
-    peers.watch(address),
-  );
+  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
+    found: (address) => peers.watch(address),
+    refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
+  });
   return {
     url: served.url,
     async close() {

@@ -1,6 +1,6 @@
 /** One leader process endorses what it has seen for itself, and another one gathers as much of that as it needs. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
+import { beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
 import { bank } from "../../examples/bank.ts";
 import { UNKNOWN } from "../../shared/protocol/acceptor.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
@@ -11,6 +11,7 @@ import type { Location } from "../../shared/protocol/registry.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { gatherEndorsements } from "../../shared/runtime/fleet/gather-endorsements.ts";
+import { registerLeader } from "../../shared/runtime/fleet/register-leader.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../../shared/runtime/http/http.ts";
@@ -347,4 +348,44 @@ describe("endorsements are gathered", () => {
   async function stranger(id: string): Promise<Endorser> {
     return new Endorser({ id, signer: newSigner(), registry, stores });
   }
+});
+
+describe("a leader process registers itself with its key", () => {
+  const leaderOf = (publicKey: string) => ({
+    id: "l1",
+    process: "a".repeat(32) as ProcessId,
+    address: "http://l1",
+    publicKey,
+  });
+
+  it("and learns of the others, revoked ones too, which lead on", async () => {
+    await leader("l2");
+    await leader("l3");
+    await registry.command({ type: "revokeLeader", leader: "l3" });
+    const found: string[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const stop = registerLeader(leaderOf("k"), registry, {
+      found: (address) => found.push(address) === 2 && resolve(),
+      refused: (error) => expect.unreachable(error.message),
+    });
+    await promise;
+    stop();
+    expect(found).toEqual(["l2", "l3"]);
+    expect(registry.state.leaders.get("l1")).toMatchObject({ publicKey: "k", state: "live" });
+  });
+
+  it("once only when it is revoked: said again it would only fill the registry's log", async () => {
+    await leader("l1");
+    await registry.command({ type: "revokeLeader", leader: "l1" });
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const told: string[] = [];
+    const stop = registerLeader(leaderOf("k"), registry, {
+      found: (address) => expect.unreachable(address),
+      refused: ({ message }) => told.push(message),
+    });
+    await vi.advanceTimersByTimeAsync(10_000);
+    stop();
+    expect(told).toEqual(["l1 is revoked: start another leader process, by another name"]);
+  });
 });
