@@ -6,9 +6,17 @@
  * `apply` changes the state in place. When it throws, the command's reply says so, deterministically, and
  * the state is rebuilt from the last checkpoint and the commands since: rare, and correct.
  */
+import {
+  afterSlot,
+  firstSuccession,
+  type Horizontal,
+  type Reconfigure,
+  reconfigured,
+  type Succession,
+} from "./horizontal.ts";
 import { Inboxes, type Message } from "./inbox.ts";
 import { type Reply, Sessions } from "./session.ts";
-import { NO_SLOT, type Slot } from "./slot.ts";
+import { type Geometry, NO_SLOT, type Slot } from "./slot.ts";
 import { type Command, decodeBatch, type Sequence, type SessionId } from "./value.ts";
 
 /** What a deterministic function may need and may not take for itself. */
@@ -28,6 +36,11 @@ export interface MachineCode {
   apply(state: unknown, command: unknown, context: Context): unknown;
   freeze(state: unknown): Uint8Array;
   thaw(frozen: Uint8Array): unknown;
+}
+
+/** Of a machine whose configuration is part of its state (PROTOCOL §8). */
+export interface ReplicaOfHorizontal extends Horizontal {
+  readonly geometry: Geometry;
 }
 
 /** Registered: a user's file may have loaded another copy of this module, and its refusals mean the same. */
@@ -67,6 +80,7 @@ interface Result {
 
 export class Replica {
   readonly #code: MachineCode;
+  readonly #horizontal: ReplicaOfHorizontal | undefined;
   readonly #sessions = new Sessions();
   readonly #inboxes = new Inboxes();
   #state: unknown;
@@ -76,9 +90,12 @@ export class Replica {
   #since: Executed[] = [];
   #sinceCharacters = 0;
   #executing: Executed = { slot: NO_SLOT, time: 0, text: "", indexes: [] };
+  #succession: Succession | undefined;
 
-  constructor(code: MachineCode) {
+  constructor(code: MachineCode, horizontal?: ReplicaOfHorizontal) {
     this.#code = code;
+    this.#horizontal = horizontal;
+    this.#succession = horizontal && firstSuccession(horizontal);
     this.#state = code.init();
     this.#checkpoint = code.freeze(this.#state);
   }
@@ -91,6 +108,11 @@ export class Replica {
   /** The state after `applied`; for reading only. */
   get state(): unknown {
     return this.#state;
+  }
+
+  /** The configurations of a machine that is reconfigured horizontally, after `applied`. */
+  get succession(): Succession | undefined {
+    return this.#succession;
   }
 
   inbox(client: string, after: number): readonly Message[] {
@@ -118,6 +140,7 @@ export class Replica {
     this.#executing = { slot, time: this.#time, text, indexes: [] };
     this.#since.push(this.#executing);
     const replies = batch.commands.map((command, index) => this.#executeOne(command, slot, index));
+    if (this.#succession !== undefined) this.#succession = afterSlot(this.#succession, slot);
     if (this.#executing.indexes.length === 0) this.#since.pop();
     else this.#sinceCharacters += text.length;
     if (this.#sinceCharacters > Math.max(CHECKPOINT_LOG_CHARACTERS_MIN, this.#checkpoint.byteLength))
@@ -130,6 +153,7 @@ export class Replica {
       return { reply: "opened", slot, session: this.#sessions.open(command.open, slot, index) };
     if ("session" in command) return this.#executeInSession(command, slot, index);
     if ("key" in command) return this.#executeKeyed(command, slot, index);
+    if ("reconfigure" in command) return this.#reconfigure(command.reconfigure, slot);
     return this.#apply(command.command, slot, index);
   }
 
@@ -152,6 +176,18 @@ export class Replica {
     const reply = this.#apply(command.command, slot, index);
     this.#sessions.rememberKey(command.key, reply);
     return reply;
+  }
+
+  /** Never reaches `apply`: the configuration is part of the replica's state, not of the machine's. */
+  #reconfigure(command: Reconfigure, slot: Slot): Reply {
+    if (this.#succession === undefined || this.#horizontal === undefined)
+      return { reply: "failed", slot, error: "this machine is reconfigured through the registry" };
+    const { geometry } = this.#horizontal;
+    const after = reconfigured(this.#succession, command, slot, this.#horizontal, geometry);
+    if (typeof after === "string")
+      return { reply: "reconfiguration", slot, succession: this.#succession, void: after };
+    this.#succession = after;
+    return { reply: "reconfiguration", slot, succession: after };
   }
 
   #apply(command: unknown, slot: Slot, index: number): Reply {

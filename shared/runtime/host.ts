@@ -21,7 +21,8 @@ import {
   type HandoverFailure,
   type HandoverInput,
 } from "../protocol/handover.ts";
-import { type Abdication, type Effect, type Input, Leader } from "../protocol/leader.ts";
+import type { Horizontal, Succession } from "../protocol/horizontal.ts";
+import { type Abdication, type Effect, type Input, Leader, type LeaderOptions } from "../protocol/leader.ts";
 import { RecentLog } from "../protocol/log.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { ReadId } from "../protocol/reads.ts";
@@ -42,6 +43,8 @@ export interface HostOptions {
   readonly process: ProcessId;
   readonly ports: Ports;
   readonly events: HostEvents;
+  /** The machine is reconfigured horizontally (PROTOCOL §8): its configuration is part of its state. */
+  readonly horizontal?: Horizontal;
 }
 
 export interface HostEvents {
@@ -52,6 +55,11 @@ export interface HostEvents {
   lost(acceptor: AcceptorId): void;
   /** Chosen and executed here: what followers are sent. */
   executed(slot: Slot, text: string): void;
+  /**
+   * Of a machine that is reconfigured horizontally: nothing depends on configurations before this one any more. The
+   * pointer to it may be moved, and after that what only older ones use may be deleted. Told again by every leader.
+   */
+  installed(configuration: Configuration): void;
 }
 
 export class Host {
@@ -68,6 +76,8 @@ export class Host {
   #configuration: Configuration | undefined;
   /** The highest round seen in each configuration. */
   readonly #rounds = new Map<ConfigurationNumber, number>();
+  /** Configurations of which too many acceptors refused everything: they may have no cells yet. */
+  readonly #refused = new Set<ConfigurationNumber>();
   #lastRead = 0;
   #isStepping = false;
   #isLeaving = false;
@@ -78,7 +88,8 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options;
     this.machine = options.machine;
-    this.replica = new Replica(options.code);
+    const { horizontal, geometry } = options;
+    this.replica = new Replica(options.code, horizontal && { ...horizontal, geometry });
     this.log = new RecentLog(options.geometry);
     this.#pump = new Pump(options.ports, (batch) => this.#propose(batch));
   }
@@ -113,8 +124,18 @@ export class Host {
     return this.#leader?.lost ?? new Set();
   }
 
-  /** Tries to lead `configuration` in a round above any seen (PROTOCOL §4). */
-  lead(configuration: Configuration): void {
+  /**
+   * Tries to lead `configuration` in a round above any seen (PROTOCOL §4). Of a machine that is reconfigured
+   * horizontally any of its configurations will do that is still there: the leader walks on from it (§8).
+   */
+  lead(known: Configuration): void {
+    const current = this.replica.succession?.current.configuration;
+    const isAhead = current !== undefined && current.number > known.number;
+    this.#lead(isAhead ? current : known, isAhead);
+  }
+
+  /** `isNew`: only the state speaks of it, so nobody may have founded it yet. */
+  #lead(configuration: Configuration, isNew: boolean): void {
     if (this.#leader !== undefined || this.#isReconfiguring || this.#broken !== undefined) return;
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
@@ -128,8 +149,17 @@ export class Host {
       digest: ports.digest,
       log: this.log,
       distrusted: this.#distrusted,
+      ...this.#horizontally(isNew || this.#refused.has(configuration.number)),
     });
     this.#step({ input: "lead" });
+  }
+
+  #horizontally(isUnfounded: boolean): Pick<LeaderOptions, "horizontal"> {
+    const { succession } = this.replica;
+    const { horizontal } = this.#options;
+    if (horizontal === undefined || succession === undefined) return {};
+    const now = (): Succession => this.replica.succession ?? succession;
+    return { horizontal: { ...horizontal, isUnfounded, succession: now } };
   }
 
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
@@ -345,7 +375,10 @@ export class Host {
         return this.#answerReads(effect.reads);
       case "lost":
         return this.#options.events.lost(effect.acceptor);
+      case "installed":
+        return this.#options.events.installed(this.#configuration as Configuration);
       case "abdicate":
+        if (effect.abdication.why === "moved") return this.#move(leader, effect.abdication);
         return this.#abdicate(leader, effect.abdication);
     }
   }
@@ -374,7 +407,8 @@ export class Host {
   /** Only now, after executing, is anybody answered. */
   #answer(slot: Slot, replies: readonly Reply[] | undefined): void {
     if (replies === undefined) return;
-    const waiting = this.#waiting.get(slot) ?? [];
+    const waiting = this.#waiting.get(slot);
+    if (waiting === undefined) return;
     this.#waiting.delete(slot);
     this.#pump.executed();
     waiting.forEach((pending, index) => {
@@ -404,20 +438,41 @@ export class Host {
     }
   }
 
+  /**
+   * On to the configuration of the next slot (§8). What is still under way is void, so it certainly was not executed:
+   * it is proposed again there.
+   */
+  #move(leader: Leader, abdication: Extract<Abdication, { why: "moved" }>): void {
+    const isVoid = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    this.#pump.putBack(isVoid);
+    if (this.#isLeaving) return this.#abdicate(leader, abdication);
+    this.#leader = undefined;
+    this.#inputs.length = 0;
+    this.#refuseReads();
+    const isNew = abdication.to.number > configurationOf(leader.ballot);
+    this.#lead(abdication.to, isNew);
+  }
+
   #abdicate(leader: Leader, abdication: Abdication): void {
     this.#leader = undefined;
     this.#inputs.length = 0;
     if (abdication.why === "fenced") this.noteBallot(abdication.by);
+    if (abdication.why === "noQuorum") this.#refused.add(configurationOf(leader.ballot));
     if (abdication.why === "damaged") this.#distrusted.add(abdication.acceptor);
     if (abdication.why === "alarm") this.#broken = abdication.alarm.detail;
     const proposed = [...this.#waiting.values()].flat();
-    const reads = [...this.#reads.values()];
     this.#waiting.clear();
-    this.#reads.clear();
     for (const { done } of this.#pump.close()) done(notLeading(this.machine));
     for (const { done } of proposed) done(unknownOutcome(this.machine));
-    for (const done of reads) done(notLeading(this.machine));
+    this.#refuseReads();
     this.#options.events.abdicated(abdication, leader.ballot);
+  }
+
+  #refuseReads(): void {
+    const reads = [...this.#reads.values()];
+    this.#reads.clear();
+    for (const done of reads) done(notLeading(this.machine));
   }
 }
 

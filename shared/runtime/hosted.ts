@@ -23,6 +23,7 @@ export interface HostedEvents {
   abdicated: [abdication: Abdication, ballot: Ballot];
   lost: [acceptor: AcceptorId];
   executed: [slot: Slot, text: string];
+  installed: [configuration: Configuration];
 }
 
 export class Hosted extends EventEmitter<HostedEvents> {
@@ -40,6 +41,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
         abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
         lost: (acceptor) => this.emit("lost", acceptor),
         executed: (slot, text) => this.emit("executed", slot, text),
+        installed: (configuration) => this.emit("installed", configuration),
       },
     });
   }
@@ -135,6 +137,7 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
       return brokenHere(machine, `invariant ${abdication.alarm.invariant}: ${abdication.alarm.detail}`);
     case "broken":
       return brokenHere(machine, abdication.detail);
+    case "moved":
     case "overtaken":
     case "stopped":
       return new Unavailable("not_leader", `this process no longer leads ${machine}: try again`);

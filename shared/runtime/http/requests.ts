@@ -16,7 +16,7 @@ const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
 const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 
 /** A command as it was asked for: the machine's schema has still to see `command`. */
-export type Asked = Exclude<Command, { readonly open: string }>;
+export type Asked = Extract<Command, { readonly command: unknown }>;
 
 export function machineOf(c: Context): MachineId {
   const name = matching(c.req.param("machine"), MACHINE_NAME_PATTERN, "a machine's name");
