@@ -101,8 +101,6 @@ export class LedEpoch {
   }
 }
 
-function reconfigurations(
-  commands: readonly Command[],
-): readonly { readonly reconfigure: Reconfigure }[] {
+function reconfigurations(commands: readonly Command[]): readonly { readonly reconfigure: Reconfigure }[] {
   return commands.filter((command) => "reconfigure" in command);
 }

@@ -74,7 +74,8 @@ export function faultOfReconfigure(
   if (expect !== number) return `configuration ${number} is current, not ${expect}`;
   if (next !== undefined) return `configuration ${next.configuration.number} is next already`;
   // Losing a full acceptor could use up rule U's window before the command finds its slot, and nobody outside helps.
-  if (quorums.witnesses.length > 0) return "a configuration has no witnesses when its machine has no registry";
+  if (quorums.witnesses.length > 0)
+    return "a configuration has no witnesses when its machine has no registry";
   return faultOf(quorums);
 }
 

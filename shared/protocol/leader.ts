@@ -9,13 +9,13 @@ import { type Cell, HEAD, type Outcome, type Value, type Verb } from "./acceptor
 import { Archive } from "./archive.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
+import { LedEpoch } from "./epoch.ts";
+import { foundInPassing } from "./founding.ts";
+import type { Horizontal, Succession } from "./horizontal.ts";
 import type { Digest } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type ReadId, Reads } from "./reads.ts";
-import { LedEpoch } from "./epoch.ts";
-import { foundInPassing } from "./founding.ts";
-import type { Horizontal, Succession } from "./horizontal.ts";
 import { type Failure, Recovery } from "./recovery.ts";
 import { type Ask, type RequestId, Requests, type Retry } from "./requests.ts";
 import { type Geometry, laneOf, type Slot } from "./slot.ts";

@@ -48,6 +48,14 @@ export interface VerticalRates {
   readonly stale: number;
 }
 
+/** Of a machine whose configuration is part of its state. */
+export interface HorizontalOptions extends VerticalRates {
+  /** Absent: the epoch form. */
+  readonly alpha?: number;
+  /** A reconfiguration command expects another configuration than the current one. */
+  readonly wrongExpect: number;
+}
+
 export type SubjectName = "ledger" | "registry";
 
 export interface Options {
@@ -59,6 +67,8 @@ export interface Options {
   readonly rates: Rates;
   /** Absent: the first configuration stays. */
   readonly vertical?: VerticalRates;
+  /** Or the machine reconfigures itself. */
+  readonly horizontal?: HorizontalOptions;
   /** Events of the safety phase. */
   readonly events: number;
   /** Tables may be lost until only a read quorum is left: safety is still owed, progress no longer. */
@@ -66,6 +76,9 @@ export interface Options {
   /** How fast clients come back: mean milliseconds between an answer and the next command. */
   readonly thinkMs: number;
 }
+
+/** `no`: the first configuration stays, or is replaced through a registry. */
+export type Form = "no" | "epoch" | "alpha";
 
 /** What flags may fix; everything else is drawn. */
 export interface Overrides {
@@ -75,6 +88,8 @@ export interface Overrides {
   readonly quorums?: string;
   readonly events?: number;
   readonly vertical?: boolean;
+  readonly horizontal?: Form;
+  readonly alpha?: number;
   /** Names of rates to be at their highest. */
   readonly stress?: readonly (keyof Rates)[];
 }
@@ -129,21 +144,36 @@ const VERTICAL_RATES_MAX: VerticalRates = {
   stale: 0.2,
 };
 
-/** `vertical` draws what is about reconfigurations: the others stay what they were before there were any. */
-export function drawOptions(random: Random, vertical: Random, overrides: Overrides): Options {
+/** How often a run that is not reconfigured vertically is reconfigured horizontally. */
+const HORIZONTAL = 0.4;
+const WRONG_EXPECT_MAX = 0.4;
+
+/** Sources of chance that are used for nothing else: what is not about their topic stays as it was before there was one. */
+export interface Sources {
+  readonly vertical: Random;
+  readonly horizontal: Random;
+}
+
+export function drawOptions(random: Random, sources: Sources, overrides: Overrides): Options {
+  const { vertical, horizontal } = sources;
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
   const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
   const lanes = overrides.lanes ?? drawn.lanes;
   const name = random.pick(Object.keys(QUORUMS));
-  const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && subject === "ledger");
+  const mayBeVertical = subject === "ledger" && (overrides.horizontal ?? "no") === "no";
+  const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && mayBeVertical);
+  const form = overrides.horizontal ?? drawForm(horizontal);
+  const isHorizontal = !isVertical && form !== "no";
+  const quorums = quorumsNamed(overrides.quorums ?? (subject === "registry" ? "majority3" : name));
   return {
     subject,
     geometry: { lanes, chunkSlots: overrides.chunkSlots ?? Math.min(lanes, drawn.chunkSlots) },
-    quorums: quorumsNamed(overrides.quorums ?? (subject === "registry" ? "majority3" : name)),
+    quorums: isHorizontal && quorums.witnesses.length > 0 ? majority(quorums.acceptors) : quorums,
     processes: 2 + random.below(3),
     clients: 1 + random.below(8),
     rates: drawRates(random, new Set(overrides.stress)),
     ...(isVertical && { vertical: drawVerticalRates(vertical) }),
+    ...(isHorizontal && { horizontal: drawHorizontal(horizontal, form, lanes, overrides.alpha) }),
     events: overrides.events ?? 3_000 + random.below(5_000),
     doomed: random.chance(0.1),
     thinkMs: random.pick([1, 5, 20]),
@@ -163,6 +193,21 @@ function drawRates(random: Random, stressed: ReadonlySet<keyof Rates>): Rates {
 function drawVerticalRates(random: Random): VerticalRates {
   const rates = Object.entries(VERTICAL_RATES_MAX).map(([name, most]) => [name, most * random.fraction()]);
   return Object.fromEntries(rates) as VerticalRates;
+}
+
+function drawForm(random: Random): Form {
+  if (!random.chance(HORIZONTAL)) return "no";
+  return random.chance(0.5) ? "epoch" : "alpha";
+}
+
+/** α at its bounds as often as between them. */
+function drawHorizontal(random: Random, form: Form, lanes: number, fixed?: number): HorizontalOptions {
+  const alpha = fixed ?? random.pick([1, lanes, 1 + random.below(lanes)]);
+  return {
+    ...drawVerticalRates(random),
+    wrongExpect: WRONG_EXPECT_MAX * random.fraction(),
+    ...(form === "alpha" && { alpha }),
+  };
 }
 
 const A = (...indexes: number[]): AcceptorId[] => indexes.map((index) => `t${index}` as AcceptorId);
@@ -190,13 +235,24 @@ const QUORUMS: Readonly<Record<string, QuorumSpec>> = {
   witnessRead2Write3: spec(4, { atLeast: 2 }, { atLeast: 3 }, A(3)),
 };
 
+/** One of the quorum systems above that have no witnesses, with other acceptors in place of its own. */
+export function drawFullQuorums(
+  random: Random,
+  acceptors: (count: number) => readonly AcceptorId[],
+): QuorumSpec {
+  const full = Object.values(QUORUMS).filter(({ witnesses }) => witnesses.length === 0);
+  return renamed(random.pick(full), acceptors);
+}
+
 /** One of the quorum systems above, with other acceptors in place of its own. */
 export function drawQuorums(random: Random, acceptors: (count: number) => readonly AcceptorId[]): QuorumSpec {
-  const text = JSON.stringify(random.pick(Object.values(QUORUMS)));
-  const named = (JSON.parse(text) as QuorumSpec).acceptors;
-  const chosen = acceptors(named.length);
-  const renamed = text.replace(/"t(\d+)"/g, (_, index) => JSON.stringify(chosen[Number(index)]));
-  return JSON.parse(renamed) as QuorumSpec;
+  return renamed(random.pick(Object.values(QUORUMS)), acceptors);
+}
+
+function renamed(spec: QuorumSpec, acceptors: (count: number) => readonly AcceptorId[]): QuorumSpec {
+  const chosen = acceptors(spec.acceptors.length);
+  const text = JSON.stringify(spec).replace(/"t(\d+)"/g, (_, index) => JSON.stringify(chosen[Number(index)]));
+  return JSON.parse(text) as QuorumSpec;
 }
 
 export function quorumsNamed(name: string): QuorumSpec {

@@ -25,6 +25,7 @@ export interface ProcessEvents {
   abdicated(process: Process, abdication: Abdication): void;
   lost(process: Process, acceptor: AcceptorId): void;
   executed(process: Process, slot: Slot, text: string): void;
+  installed(process: Process, configuration: Configuration): void;
   ended(process: Process): void;
 }
 
@@ -65,7 +66,11 @@ export class Process {
         abdicated: (abdication) => this.say(() => events.abdicated(this, abdication)),
         lost: (acceptor) => this.say(() => events.lost(this, acceptor)),
         executed: (slot, text) => this.say(() => events.executed(this, slot, text)),
+        installed: (configuration) => this.say(() => events.installed(this, configuration)),
       },
+      ...(world.options.horizontal && {
+        horizontal: { ...world.options.horizontal, first: world.configuration },
+      }),
     });
   }
 
@@ -135,7 +140,9 @@ export class Process {
           const answered = (outcomes: readonly Outcome[]): void => this.enter(() => done(outcomes));
           const table = this.#world.table(acceptor);
           const request = { sender: this.name, table, verbs, done: answered };
-          this.#world.network.ask(incarnation === undefined ? request : { ...request, incarnation });
+          const isFounding = verbs.some(({ verb }) => verb === "create");
+          const only = isFounding ? REGISTERED_INCARNATION : incarnation;
+          this.#world.network.ask(only === undefined ? request : { ...request, incarnation: only });
         }),
       after: (delayMs, call) => {
         let isCancelled = false;
