@@ -56,7 +56,7 @@ export type Effect =
   /** The acceptor refuses everything, or has forgotten its cells; told once. */
   | { readonly effect: "lost"; readonly acceptor: AcceptorId }
   /** §8: nothing depends on older configurations any more. The pointer may be moved, and then their tables deleted. */
-  | { readonly effect: "installed" }
+  | { readonly effect: "epochInstalled" }
   | { readonly effect: "abdicate"; readonly abdication: Abdication };
 
 export interface LeaderOptions {
@@ -280,7 +280,7 @@ export class Leader {
     if (this.#phase !== "tail" && this.#phase !== "serving") return;
     if (!this.#isInstalled && this.#archive.covers(epoch.inherited)) {
       this.#isInstalled = true;
-      this.#effects.push({ effect: "installed" });
+      this.#effects.push({ effect: "epochInstalled" });
     }
     this.#voteTogether(this.#noOpsDue(epoch));
   }

@@ -5,7 +5,7 @@
  */
 
 import { backoffMs } from "../backoff.ts";
-import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
+import type { TheseusError } from "../errors.ts";
 import {
   type Ballot,
   ballotOf,
@@ -33,6 +33,7 @@ import type { Geometry, Slot } from "../protocol/slot.ts";
 import { type Command, encodeCommand } from "../protocol/value.ts";
 import type { Ports } from "./ports.ts";
 import { type Pending, Pump } from "./pump.ts";
+import { notLeading, overloaded, unknownOutcome } from "./refusals.ts";
 
 export type Done<Result> = (result: Result | TheseusError) => void;
 
@@ -59,7 +60,7 @@ export interface HostEvents {
    * Of a machine that is reconfigured horizontally: nothing depends on configurations before this one any more. The
    * pointer to it may be moved, and after that what only older ones use may be deleted. Told again by every leader.
    */
-  installed(configuration: Configuration): void;
+  epochInstalled(configuration: Configuration): void;
 }
 
 export class Host {
@@ -155,11 +156,10 @@ export class Host {
   }
 
   #horizontally(isUnfounded: boolean): Pick<LeaderOptions, "horizontal"> {
-    const { succession } = this.replica;
     const { horizontal } = this.#options;
-    if (horizontal === undefined || succession === undefined) return {};
-    const now = (): Succession => this.replica.succession ?? succession;
-    return { horizontal: { ...horizontal, isUnfounded, succession: now } };
+    if (horizontal === undefined) return {};
+    const succession = (): Succession => this.replica.succession as Succession;
+    return { horizontal: { ...horizontal, isUnfounded, succession } };
   }
 
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
@@ -375,8 +375,8 @@ export class Host {
         return this.#answerReads(effect.reads);
       case "lost":
         return this.#options.events.lost(effect.acceptor);
-      case "installed":
-        return this.#options.events.installed(this.#configuration as Configuration);
+      case "epochInstalled":
+        return this.#options.events.epochInstalled(this.#configuration as Configuration);
       case "abdicate":
         if (effect.abdication.why === "moved") return this.#move(leader, effect.abdication);
         return this.#abdicate(leader, effect.abdication);
@@ -488,19 +488,4 @@ const BETWEEN_CHECKS_MS = 2;
 /** The configuration of a ballot that beat this one: a higher one means that this configuration is over. */
 export function configurationOf(ballot: Ballot): ConfigurationNumber {
   return parseBallot(ballot).configuration;
-}
-
-function notLeading(machine: MachineId): Unavailable {
-  return new Unavailable("not_leader", `this process does not lead ${machine}: ask whoever does`);
-}
-
-function overloaded(machine: MachineId): Unavailable {
-  return new Unavailable("unavailable", `too much waits for ${machine}: try again later`);
-}
-
-function unknownOutcome(machine: MachineId): OutcomeUnknown {
-  return new OutcomeUnknown(
-    "outcome_unknown",
-    `the leader of ${machine} was deposed while the command was under way: ask again with the same session and sequence, or the same key`,
-  );
 }

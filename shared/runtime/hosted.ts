@@ -23,7 +23,7 @@ export interface HostedEvents {
   abdicated: [abdication: Abdication, ballot: Ballot];
   lost: [acceptor: AcceptorId];
   executed: [slot: Slot, text: string];
-  installed: [configuration: Configuration];
+  epochInstalled: [configuration: Configuration];
 }
 
 export class Hosted extends EventEmitter<HostedEvents> {
@@ -41,7 +41,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
         abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
         lost: (acceptor) => this.emit("lost", acceptor),
         executed: (slot, text) => this.emit("executed", slot, text),
-        installed: (configuration) => this.emit("installed", configuration),
+        epochInstalled: (configuration) => this.emit("epochInstalled", configuration),
       },
     });
   }

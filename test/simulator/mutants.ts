@@ -2,6 +2,7 @@
  * One wrong rule each, planted in the product's own source: every one must be killed by a named check.
  * A mutant that survives is a rule that nothing tests. `find` must occur exactly once in `file`.
  */
+import { HORIZONTAL } from "./mutants-horizontal.ts";
 import type { SCENARIOS } from "./scenarios.ts";
 
 export interface Edit {
@@ -1011,4 +1012,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...witnesses,
   ...driver,
   ...vertical,
+  ...HORIZONTAL,
 ];

@@ -148,14 +148,14 @@ const VERTICAL_RATES_MAX: VerticalRates = {
 const HORIZONTAL = 0.4;
 const WRONG_EXPECT_MAX = 0.4;
 
-/** Sources of chance that are used for nothing else: what is not about their topic stays as it was before there was one. */
-export interface Sources {
+/** Whom to ask for each group of options: those of one group stay what they were when another one grows. */
+export interface Draws {
+  readonly random: Random;
   readonly vertical: Random;
   readonly horizontal: Random;
 }
 
-export function drawOptions(random: Random, sources: Sources, overrides: Overrides): Options {
-  const { vertical, horizontal } = sources;
+export function drawOptions({ random, vertical, horizontal }: Draws, overrides: Overrides): Options {
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
   const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
   const lanes = overrides.lanes ?? drawn.lanes;

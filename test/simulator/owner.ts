@@ -62,7 +62,7 @@ export class Owner {
         );
       },
       executed: (process, slot, text) => this.executed(process, slot, text),
-      installed: (process, configuration) => this.#installed(process, configuration),
+      epochInstalled: (process, configuration) => this.#epochInstalled(process, configuration),
       ended: (process) => this.#ended(process),
     };
   }
@@ -112,7 +112,7 @@ export class Owner {
   }
 
   /** A process says that nothing depends on older configurations any more. */
-  #installed(process: Process, configuration: Configuration): void {
+  #epochInstalled(process: Process, configuration: Configuration): void {
     const { tableChecks, bootstrap } = this.#world;
     check(
       "INSTALLED",

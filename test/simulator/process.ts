@@ -25,7 +25,7 @@ export interface ProcessEvents {
   abdicated(process: Process, abdication: Abdication): void;
   lost(process: Process, acceptor: AcceptorId): void;
   executed(process: Process, slot: Slot, text: string): void;
-  installed(process: Process, configuration: Configuration): void;
+  epochInstalled(process: Process, configuration: Configuration): void;
   ended(process: Process): void;
 }
 
@@ -66,7 +66,7 @@ export class Process {
         abdicated: (abdication) => this.say(() => events.abdicated(this, abdication)),
         lost: (acceptor) => this.say(() => events.lost(this, acceptor)),
         executed: (slot, text) => this.say(() => events.executed(this, slot, text)),
-        installed: (configuration) => this.say(() => events.installed(this, configuration)),
+        epochInstalled: (configuration) => this.say(() => events.epochInstalled(this, configuration)),
       },
       ...(world.options.horizontal && {
         horizontal: { ...world.options.horizontal, first: world.configuration },

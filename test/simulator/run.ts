@@ -40,8 +40,8 @@ const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
-  const sources = { vertical: new Random(seed + 2 ** 40), horizontal: new Random(seed + 2 ** 41) };
-  const options = drawOptions(random, sources, overrides);
+  const draws = { random, vertical: new Random(seed + 2 ** 40), horizontal: new Random(seed + 2 ** 41) };
+  const options = drawOptions(draws, overrides);
   const world = new World(options, random, trace);
   let violation: Violation | undefined;
   try {
@@ -143,7 +143,16 @@ class Run {
     for (const client of this.#clients) client.stop();
     const isQuiet = (): boolean => this.#clients.every((client) => client.isIdle);
     this.#runUntil(isQuiet, LIVENESS_EVENTS_MAX, "a client's last command is not answered");
+    this.#awaitSuccessor();
     this.#catchUp();
+  }
+
+  /** A reconfiguration takes effect without waiting for commands, as long as somebody leads. */
+  #awaitSuccessor(): void {
+    const { epochs, options } = this.#world;
+    if (epochs === undefined || options.subject === "registry") return;
+    const isOver = (): boolean => epochs.next === undefined;
+    this.#runUntil(isOver, LIVENESS_EVENTS_MAX, "a reconfiguration never takes effect");
   }
 
   /** A try that began while there were faults may wait for a table that does not exist any more. */

@@ -36,8 +36,7 @@ export class Script {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
     const options = drawOptions(
-      random,
-      { vertical: random, horizontal: random },
+      { random, vertical: random, horizontal: random },
       {
         subject: "ledger",
         vertical: false,
