@@ -43,6 +43,11 @@ export class LedEpoch {
     this.#succession = this.#options.succession();
   }
 
+  /** A snapshot took the place of the slots that it has executed. */
+  installed(succession: Succession | undefined): void {
+    if (succession !== undefined) this.#succession = succession;
+  }
+
   executed(slot: Slot, text: string): void {
     const { horizontal, geometry } = this.#options;
     for (const { reconfigure } of reconfigurations(decodeBatch(text).commands)) {

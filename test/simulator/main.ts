@@ -26,6 +26,7 @@ const { values: flags } = parseArgs({
     vertical: { type: "string" },
     horizontal: { type: "string" },
     alpha: { type: "string" },
+    truncation: { type: "string" },
   },
 });
 
@@ -33,7 +34,7 @@ const { values: flags } = parseArgs({
 const PROGRESS_SEEDS = 10_000;
 
 function overridesOf(): Overrides {
-  const { subject, lanes, chunk, quorums, events, stress, vertical, horizontal, alpha } = flags;
+  const { subject, lanes, chunk, quorums, events, stress, vertical, truncation, horizontal, alpha } = flags;
   return {
     ...(subject !== undefined && { subject: subject as SubjectName }),
     ...(lanes !== undefined && { lanes: Number(lanes) }),
@@ -43,6 +44,7 @@ function overridesOf(): Overrides {
     ...(vertical !== undefined && { vertical: vertical === "yes" }),
     ...(horizontal !== undefined && { horizontal: horizontal as Form }),
     ...(alpha !== undefined && { alpha: Number(alpha) }),
+    ...(truncation !== undefined && { truncation: truncation === "yes" }),
     ...(stress !== undefined && { stress: stress.split(",") as (keyof Rates)[] }),
   };
 }
@@ -55,6 +57,7 @@ const FLAGS = [
   "events",
   "stress",
   "vertical",
+  "truncation",
   "horizontal",
   "alpha",
 ] as const;

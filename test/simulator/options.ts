@@ -56,6 +56,16 @@ export interface HorizontalOptions extends VerticalRates {
   readonly wrongExpect: number;
 }
 
+/** Of snapshots, and of truncating by them. */
+export interface TruncationRates {
+  /** A process that executes a chunk's last slot truncates. */
+  readonly truncate: number;
+  /** Not at once, but long after the snapshot was taken. */
+  readonly late: number;
+  /** So small that a snapshot has several parts. */
+  readonly partBytes: number;
+}
+
 export type SubjectName = "ledger" | "registry";
 
 export interface Options {
@@ -69,6 +79,8 @@ export interface Options {
   readonly vertical?: VerticalRates;
   /** Or the machine reconfigures itself. */
   readonly horizontal?: HorizontalOptions;
+  /** Absent: all chunks stay. */
+  readonly truncation?: TruncationRates;
   /** Events of the safety phase. */
   readonly events: number;
   /** Tables may be lost until only a read quorum is left: safety is still owed, progress no longer. */
@@ -90,6 +102,7 @@ export interface Overrides {
   readonly vertical?: boolean;
   readonly horizontal?: Form;
   readonly alpha?: number;
+  readonly truncation?: boolean;
   /** Names of rates to be at their highest. */
   readonly stress?: readonly (keyof Rates)[];
 }
@@ -147,19 +160,29 @@ const VERTICAL_RATES_MAX: VerticalRates = {
 /** How often a run that is not reconfigured vertically is reconfigured horizontally. */
 const HORIZONTAL = 0.4;
 const WRONG_EXPECT_MAX = 0.4;
+/** How often a run truncates. */
+const TRUNCATION = 0.5;
+const TRUNCATE_MAX = 0.1;
+const LATE_MAX = 0.3;
+const PART_BYTES = [300, 2_000, 20_000];
 
 /** Whom to ask for each group of options: those of one group stay what they were when another one grows. */
 export interface Draws {
   readonly random: Random;
   readonly vertical: Random;
+  readonly truncation: Random;
   readonly horizontal: Random;
 }
 
-export function drawOptions({ random, vertical, horizontal }: Draws, overrides: Overrides): Options {
+export function drawOptions(
+  { random, vertical, truncation, horizontal }: Draws,
+  overrides: Overrides,
+): Options {
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
   const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
   const lanes = overrides.lanes ?? drawn.lanes;
   const name = random.pick(Object.keys(QUORUMS));
+  const isTruncating = overrides.truncation ?? truncation.chance(TRUNCATION);
   const mayBeVertical = subject === "ledger" && (overrides.horizontal ?? "no") === "no";
   const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && mayBeVertical);
   const form = overrides.horizontal ?? drawForm(horizontal);
@@ -174,6 +197,7 @@ export function drawOptions({ random, vertical, horizontal }: Draws, overrides: 
     rates: drawRates(random, new Set(overrides.stress)),
     ...(isVertical && { vertical: drawVerticalRates(vertical) }),
     ...(isHorizontal && { horizontal: drawHorizontal(horizontal, form, lanes, overrides.alpha) }),
+    ...(isTruncating && { truncation: drawTruncation(truncation) }),
     events: overrides.events ?? 3_000 + random.below(5_000),
     doomed: random.chance(0.1),
     thinkMs: random.pick([1, 5, 20]),
@@ -188,6 +212,14 @@ function drawRates(random: Random, stressed: ReadonlySet<keyof Rates>): Rates {
     return [name, isLeftOut ? 0 : rate];
   });
   return Object.fromEntries(rates) as Rates;
+}
+
+function drawTruncation(random: Random): TruncationRates {
+  return {
+    truncate: TRUNCATE_MAX * random.fraction(),
+    late: LATE_MAX * random.fraction(),
+    partBytes: random.pick(PART_BYTES),
+  };
 }
 
 function drawVerticalRates(random: Random): VerticalRates {

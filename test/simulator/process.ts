@@ -26,6 +26,7 @@ export interface ProcessEvents {
   lost(process: Process, acceptor: AcceptorId): void;
   executed(process: Process, slot: Slot, text: string): void;
   epochInstalled(process: Process, configuration: Configuration): void;
+  installed(process: Process, slot: Slot): void;
   ended(process: Process): void;
 }
 
@@ -39,6 +40,8 @@ export class Process {
   /** A handover has its replica: it neither leads nor follows. */
   isReserved = false;
   reconfiguration: Reconfiguration | undefined;
+  /** How many truncations it is at. */
+  truncations = 0;
   /** The configuration that it takes for the active one. */
   known: Configuration;
   clockOffsetMs = 0;
@@ -67,6 +70,7 @@ export class Process {
         lost: (acceptor) => this.say(() => events.lost(this, acceptor)),
         executed: (slot, text) => this.say(() => events.executed(this, slot, text)),
         epochInstalled: (configuration) => this.say(() => events.epochInstalled(this, configuration)),
+        installed: (slot) => this.say(() => events.installed(this, slot)),
       },
       ...(world.options.horizontal && {
         horizontal: { ...world.options.horizontal, first: world.configuration },
@@ -139,6 +143,8 @@ export class Process {
         this.say(() => {
           const answered = (outcomes: readonly Outcome[]): void => this.enter(() => done(outcomes));
           const table = this.#world.table(acceptor);
+          if (this.truncations === 0 && verbs.some(({ verb, key }) => verb === "put" && key.kind === "part"))
+            this.#world.coverage.hit("snapshotCopied");
           const request = { sender: this.name, table, verbs, done: answered };
           const isFounding = verbs.some(({ verb }) => verb === "create");
           const only = isFounding ? REGISTERED_INCARNATION : incarnation;

@@ -40,7 +40,12 @@ const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
-  const draws = { random, vertical: new Random(seed + 2 ** 40), horizontal: new Random(seed + 2 ** 41) };
+  const draws = {
+    random,
+    vertical: new Random(seed + 2 ** 40),
+    truncation: new Random(seed + 2 ** 41),
+    horizontal: new Random(seed + 2 ** 42),
+  };
   const options = drawOptions(draws, overrides);
   const world = new World(options, random, trace);
   let violation: Violation | undefined;
@@ -204,6 +209,7 @@ class Run {
       if (!process.host.leading) this.#owner.catchUp(process);
     }
     this.#runUntil(isSettled, LIVENESS_EVENTS_MAX, "a follower never caught up");
+    for (const { name, host } of processes) this.#world.replicas.checkMemory(name, host.replica);
   }
 
   #runUntil(isDone: () => boolean, eventsMax: number, otherwise: string): void {

@@ -36,11 +36,12 @@ export class Script {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
     const options = drawOptions(
-      { random, vertical: random, horizontal: random },
+      { random, vertical: random, horizontal: random, truncation: random },
       {
         subject: "ledger",
         vertical: false,
         horizontal: "no",
+        truncation: false,
         lanes,
         chunkSlots,
         quorums,

@@ -64,6 +64,7 @@ export class World {
       onChosen: (slot, _, configuration) => this.#chosen(slot, configuration),
       ...(this.epochs && { epochs: this.epochs }),
       prefix: () => this.canon.prefix,
+      onSnapshot: (table, slot, frozen) => this.replicas.restored(table.id, slot, frozen),
     });
     this.bootstrap = this.epochs && new Bootstrap(this, this.configuration, this.epochs);
     this.registrar = this.bootstrap ?? new Registrar(this, this.configuration);
