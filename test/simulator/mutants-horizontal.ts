@@ -284,4 +284,22 @@ export const HORIZONTAL: readonly Mutant[] = [
     ],
     flags: [...EPOCHS, "--stress", "tableRecreated"],
   },
+  {
+    name: "a snapshot forgets the succession",
+    rule: "§5.2 a snapshot holds all of the state; §8 the configuration is part of it",
+    edits: [
+      {
+        file: "shared/protocol/replica.ts",
+        find: "...(this.#succession && { succession: this.#succession }),",
+        replace: "",
+      },
+    ],
+    flags: [...EPOCHS, "--truncation", "yes"],
+  },
+  {
+    name: "a leader does not know what a snapshot says of the succession",
+    rule: "§8 if the state's cur is not the configuration that is recovered, conclude nothing from its cells",
+    edits: [{ file: LEADER, find: "this.#epoch?.installed(successionOf(snapshot.frozen));", replace: "" }],
+    flags: [...EPOCHS, "--truncation", "yes"],
+  },
 ];
