@@ -2,6 +2,7 @@
  * One wrong rule each, planted in the product's own source: every one must be killed by a named check.
  * A mutant that survives is a rule that nothing tests. `find` must occur exactly once in `file`.
  */
+import { HORIZONTAL } from "./mutants-horizontal.ts";
 import type { SCENARIOS } from "./scenarios.ts";
 
 export interface Edit {
@@ -751,8 +752,8 @@ const driver: readonly Mutant[] = [
     edits: [
       {
         file: FOUNDING,
-        find: "return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));",
-        replace: "return canServe || full.length < 0;",
+        find: "return isQuorum && quorums.meetsEveryReadQuorum(new Set(full));",
+        replace: "return isQuorum || full.length < 0;",
       },
     ],
     flags: ["--quorums", "witness3and2", "--stress", "tableUnreachable,tableOneWay,tableSlow"],
@@ -1112,4 +1113,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...driver,
   ...vertical,
   ...endorsements,
+  ...HORIZONTAL,
 ];
