@@ -4,7 +4,8 @@ import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
 import { until } from "../support/deployment.ts";
-import { type FleetNode, Fleets, forEach } from "../support/fleets.ts";
+import { type FleetNode, Fleets } from "../support/fleets.ts";
+import { forEach } from "../support/for-each.ts";
 
 const AT_ONCE = 32;
 /** Longer than what counts as "in use". */
