@@ -73,8 +73,8 @@ export class Fleets {
     return new Fleets(tables, registry);
   }
 
-  /** One more leader process; resolves once those that live know each other. */
-  async join(): Promise<FleetNode> {
+  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
+  async join({ isCutOff = false } = {}): Promise<FleetNode> {
     const number = this.nodes.length + 1;
     const id = `leader-${number}`;
     const server = createServer();
@@ -84,7 +84,7 @@ export class Fleets {
     const process = String(number).padStart(32, "0") as ProcessId;
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
-    const life = { isOver: false };
+    const life = { isOver: false, isCutOff };
     const ports = this.#portsOf(stores, life);
     const [led, failures]: [MachineId[], unknown[]] = [[], []];
     const events = {
@@ -145,12 +145,12 @@ export class Fleets {
     return this.nodes.filter(({ fleet }) => fleet.find(machine)?.isServing).map(({ id }) => id);
   }
 
-  #portsOf(stores: StorePool, life: { readonly isOver: boolean }): Ports {
+  #portsOf(stores: StorePool, life: { readonly isOver: boolean; readonly isCutOff: boolean }): Ports {
     const ports = productionPorts((acceptor) => stores.get(acceptor));
     return {
       ...ports,
       ask: (acceptor, machine, verbs, done) => {
-        if (!life.isOver)
+        if (!life.isOver && !life.isCutOff)
           ports.ask(acceptor, machine, verbs, (outcomes) => {
             if (!life.isOver) done(outcomes);
           });
