@@ -13,6 +13,7 @@ import {
   Unavailable,
   VersionSkew,
 } from "./errors.ts";
+import type { QuorumSpec } from "./protocol/quorum.ts";
 import type { Slot } from "./protocol/slot.ts";
 import type { Command } from "./protocol/value.ts";
 
@@ -41,10 +42,20 @@ export interface CommandAnswer {
   readonly refused?: true;
 }
 
-/** One acceptor in another's place (default: one that the machine does not use yet), or a named mode of these. */
-export type ReconfigureRequest =
+/**
+ * One acceptor in another's place (default: one that the machine does not use yet), a named mode of these, or any two
+ * families that meet: weights, grids, whatever a list of sets can say.
+ */
+export type ReconfigureRequest = (
   | { readonly replace: string; readonly by?: string }
-  | { readonly mode: string; readonly acceptors: readonly string[] };
+  | { readonly mode: string; readonly acceptors: readonly string[] }
+  | { readonly quorums: QuorumSpec }
+) & {
+  /** Who asks for it, as is recorded. */
+  readonly operator?: string;
+  /** Why it is to be activated though too few leader processes endorse it; recorded for good. */
+  readonly override?: string;
+};
 /** The activated configuration. */
 export interface ReconfigureAnswer {
   readonly number: number;
@@ -151,6 +162,7 @@ const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   forbidden: { status: 403, title: "The caller may not do this", error: Forbidden },
   stale_sequence: { status: 409, title: "A later sequence was executed already", error: Refused },
   apply_failed: { status: 422, title: "The machine failed on this command", error: Refused },
+  not_endorsed: { status: 409, title: "Too few leader processes agree", error: Refused },
   query_failed: { status: 422, title: "The machine failed on this query", error: Refused },
   not_leader: { status: 421, title: "Another process leads this machine", error: Unavailable },
   unavailable: { status: 503, title: "Not executed; try again", error: Unavailable },

@@ -4,6 +4,7 @@
  */
 import { backoffMs } from "../../shared/backoff.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { Endorsement } from "../../shared/protocol/endorsement.ts";
 import {
   Handover,
   type HandoverEffect,
@@ -13,6 +14,7 @@ import {
 import type { AcceptorId, QuorumSpec } from "../../shared/protocol/quorum.ts";
 import type { Location, RegistryCommand } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
+import { carryOut } from "../../shared/runtime/carry-out.ts";
 import { found } from "./founder.ts";
 import type { Owner } from "./owner.ts";
 import { MACHINE, type Process } from "./process.ts";
@@ -39,8 +41,9 @@ export class Reconfiguration {
   readonly #isHosted: boolean;
   #to: Configuration | undefined;
   #handover: Handover | undefined;
+  #endorsements: readonly Endorsement[] = [];
   #attempts = 0;
-  stage: "proposing" | "founding" | "copying" | "fencing" | "completing" | "over" = "proposing";
+  stage: "proposing" | "founding" | "endorsing" | "copying" | "fencing" | "completing" | "over" = "proposing";
 
   constructor(world: World, owner: Owner, process: Process, quorums: QuorumSpec) {
     this.#world = world;
@@ -73,6 +76,7 @@ export class Reconfiguration {
       machine: MACHINE,
       quorums: this.#quorums,
       nonce: this.#nonce,
+      reason: { operator: "the nemesis" },
     } as const;
     this.#ask(command, (answer) => {
       if (answer instanceof Refusal) return this.#end(`refused: ${answer.reason}`);
@@ -91,7 +95,18 @@ export class Reconfiguration {
     found(to, geometry, this.#process.foundingPorts(), NO_HURRY, (on) => {
       if (this.stage !== "founding") return;
       if (on.length < to.quorums.acceptors.length) this.#end(`founded on ${on} only`);
-      else this.#copy(from, to);
+      else this.#gather(to, () => this.#copy(from, to));
+    });
+  }
+
+  /** Before the fence, since it takes time; whether they are enough is for the registry to say. */
+  #gather(to: Configuration, then: () => void): void {
+    const stage = this.stage === "founding" ? "endorsing" : this.stage;
+    this.stage = stage;
+    this.#world.endorsers.gather(this.#process, to, (endorsements) => {
+      if (this.stage !== stage) return;
+      this.#endorsements = endorsements;
+      then();
     });
   }
 
@@ -130,8 +145,16 @@ export class Reconfiguration {
 
   #complete(to: Configuration): void {
     this.stage = "completing";
-    const command = { type: "complete", machine: MACHINE, configuration: to.number } as const;
+    const { endorsers } = this.#world;
+    const command = {
+      type: "complete",
+      machine: MACHINE,
+      configuration: to.number,
+      endorsements: this.#endorsements,
+      ...(endorsers.isOverridden && { override: { operator: "the nemesis", reason: "impatience" } }),
+    } as const;
     this.#ask(command, (answer) => {
+      if (answer instanceof Refusal) return this.#gather(to, () => this.#complete(to));
       const { activated } = answer as { activated: boolean };
       if (!activated) this.#world.coverage.hit("superseded");
       this.#end(activated ? "activated" : "superseded");
@@ -148,20 +171,17 @@ export class Reconfiguration {
 
   #carryOut(effect: HandoverEffect): void {
     const { ports, host } = this.#process;
-    if (effect.effect === "ask") {
-      const { request } = effect;
-      ports.ask(effect.of, MACHINE, effect.verbs, (outcomes) =>
-        this.#step({ input: "outcome", request, outcomes }),
-      );
-    } else if (effect.effect === "retry") {
-      const { request, attempt } = effect;
-      ports.after(backoffMs(attempt, ports.random), () => this.#step({ input: "resend", request }));
-    } else if (effect.effect === "execute") {
+    if (effect.effect === "ask" || effect.effect === "retry")
+      carryOut(ports, MACHINE, effect, (input) => this.#step(input));
+    else if (effect.effect === "execute") {
       host.replica.execute(effect.slot, effect.text);
       this.#owner.executed(this.#process, effect.slot, effect.text);
+    } else if (effect.effect === "install") {
+      host.replica.install(effect.frozen);
+      this.#owner.installed(this.#process, effect.slot);
     } else if (effect.effect === "copied") this.#fence();
     else if (effect.effect === "transferred") this.#complete(this.#to as Configuration);
-    else this.#fail(effect.failure);
+    else if (effect.effect === "failed") this.#fail(effect.failure);
   }
 
   #fail(failure: HandoverFailure): void {

@@ -35,14 +35,18 @@ export class Script {
   constructor(quorums: string, geometry: Geometry, trace?: (line: string) => void) {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
-    const options = drawOptions(random, random, {
-      subject: "ledger",
-      vertical: false,
-      lanes,
-      chunkSlots,
-      quorums,
-    });
-    this.world = new World(options, random, trace);
+    const options = drawOptions(
+      { random, vertical: random, truncation: random },
+      {
+        subject: "ledger",
+        vertical: false,
+        truncation: false,
+        lanes,
+        chunkSlots,
+        quorums,
+      },
+    );
+    this.world = new World(options, random, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
     this.world.network.holds = (sender, table, verb) =>
