@@ -97,13 +97,19 @@ export interface DeploymentStatus {
     readonly id: string;
     readonly kind: string;
     readonly location: string;
+    /** What the registry has it for: active, spare, suspected (machines move off it) or retired (it is being deleted). */
     readonly role: string;
+    /** What it says to this process: live, suspected (nothing) or lost. */
     readonly state: string;
+    /** What takes the place of a suspected one. */
+    readonly replacement?: string;
   }[];
   readonly registry: {
     readonly configuration: number;
     readonly acceptors: readonly string[];
     readonly address: string;
+    /** How many of its requests are not carried out yet. */
+    readonly outbox: number;
   };
   readonly machines: readonly MachineStatus[];
 }

@@ -128,7 +128,7 @@ export class MemoryBackend implements Backend {
     return {
       leaders: [],
       acceptors: [],
-      registry: { configuration: 1, acceptors: [], address: "" },
+      registry: { configuration: 1, acceptors: [], address: "", outbox: 0 },
       machines: [],
     };
   }
