@@ -58,6 +58,20 @@ export interface ReconfigureAnswer {
   readonly acceptors: readonly string[];
 }
 
+/** The same nonce starts the same leader, so that it may be repeated. */
+export interface StartLeaderRequest {
+  readonly nonce: string;
+}
+/** Ordered; `status` shows the leader once it runs. */
+export interface StartLeaderAnswer {
+  readonly request: string;
+  readonly leader: string;
+}
+/** Its stop is ordered, and its id is never used again. */
+export interface RetireLeaderAnswer {
+  readonly retired: string;
+}
+
 /** `drained`: it leads nothing and takes nothing, and may be stopped. `machines`: how many it still leads. */
 export interface DrainAnswer {
   readonly leader: string;

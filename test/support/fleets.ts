@@ -191,6 +191,7 @@ export class Fleets {
       servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
       status: () => Promise.reject(new Error("nobody asks for it here")),
+      provisioning: () => Promise.reject(new Error("nobody asks for it here")),
     };
   }
 }

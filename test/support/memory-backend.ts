@@ -144,6 +144,14 @@ export class MemoryBackend implements Backend {
     };
   }
 
+  async startLeader(nonce: string) {
+    return { request: `start ${nonce}`, leader: "leader-2" };
+  }
+
+  async retireLeader(leader: string) {
+    return { retired: leader };
+  }
+
   async machines(after: string, limit: number): Promise<readonly string[]> {
     return [...this.#machines.keys()]
       .filter((id) => id > after)
