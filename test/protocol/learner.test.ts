@@ -238,7 +238,13 @@ describe("a snapshot that is ahead", () => {
 
   it.each([
     ["a part", () => answerParts((part) => (part === 2 ? MISSING : undefined))],
-    ["a later part", () => (answerParts(), answerParts(() => MISSING))],
+    [
+      "a later part",
+      () => {
+        answerParts();
+        answerParts(() => MISSING);
+      },
+    ],
   ])("missing %s, the table was truncated meanwhile: its newer snapshot is read", (_, lose) => {
     learn(8, 4, snapshot.name);
     lose();
