@@ -127,8 +127,11 @@ export function argsOf(body: unknown): unknown {
 }
 
 export function openingOf(element: unknown): Command {
-  const { nonce } = fieldsOf(element, ["nonce"]);
-  return { open: matching(nonce, KEY_PATTERN, "nonce") };
+  return { open: nonceOf(element) };
+}
+
+export function nonceOf(body: unknown): string {
+  return matching(fieldsOf(body, ["nonce"]).nonce, KEY_PATTERN, "nonce");
 }
 
 /** An Idempotency-Key names one command; in an array element i has the key `KEY i`, which no header can name. */

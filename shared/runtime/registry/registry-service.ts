@@ -157,6 +157,11 @@ export class RegistryService {
     });
   }
 
+  /** As far as this process has executed: what is to be done, or was by now. */
+  get outbox(): RegistryState["outbox"] {
+    return (this.hosted.host.replica.state as RegistryState).outbox;
+  }
+
   /** A linearizable read of the registry's state. */
   read<Result>(query: (state: RegistryState) => Result): Promise<Result> {
     return this.#leading(async () => {
