@@ -1,5 +1,6 @@
+import { userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
-import { MODES } from "../../shared/protocol/quorum.ts";
+import { MODES, type QuorumSpec } from "../../shared/protocol/quorum.ts";
 import type { ReconfigureAnswer, ReconfigureRequest } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { call } from "../call.ts";
@@ -11,6 +12,8 @@ interface Options extends GlobalOptions {
   readonly by?: string;
   readonly mode?: string;
   readonly acceptors?: readonly string[];
+  readonly quorums?: unknown;
+  readonly override?: string;
 }
 
 export function addReconfigure(program: Command): void {
@@ -22,6 +25,15 @@ export function addReconfigure(program: Command): void {
     .option("--by <acceptor>", "the one in its place (default: one that the machine does not use)")
     .option("--mode <mode>", `another quorum system: ${Object.keys(MODES).join(", ")}; with --acceptors`)
     .option("--acceptors <list>", "its acceptors, with commas between; a witness comes last", commaSeparated)
+    .option(
+      "--quorums <json>",
+      'any others: {"acceptors": […], "witnesses": […], "read": {"atLeast": n, "weights": {…}} or {"sets": [[…], …]}, "write": …}',
+      args.json,
+    )
+    .option(
+      "--override <reason>",
+      "do it though too few leader processes endorse it; reason and user are recorded (GET /v1/registry/audit)",
+    )
     .action((machine: args.Address, _: unknown, self: Command) =>
       reconfigure(machine, self.optsWithGlobals<Options>()),
     );
@@ -33,23 +45,42 @@ function commaSeparated(text: string): readonly string[] {
   return ids;
 }
 
-function requestOf({ replace, by, mode, acceptors }: Options): ReconfigureRequest {
-  if (replace !== undefined && mode === undefined) return by === undefined ? { replace } : { replace, by };
-  if (replace === undefined && mode !== undefined && acceptors !== undefined) return { mode, acceptors };
-  throw new InvalidArgumentError("Say either --replace ACCEPTOR, or --mode MODE and --acceptors LIST.");
+function requestOf({ replace, by, mode, acceptors, quorums }: Options): ReconfigureRequest {
+  const ways = [replace, mode, quorums].filter((way) => way !== undefined).length;
+  if (ways === 1 && replace !== undefined) return by === undefined ? { replace } : { replace, by };
+  if (ways === 1 && mode !== undefined && acceptors !== undefined) return { mode, acceptors };
+  // The server says what is wrong with it, as it does to callers without this command.
+  if (ways === 1 && quorums !== undefined) return { quorums: quorums as QuorumSpec };
+  throw new InvalidArgumentError(
+    "Say either --replace ACCEPTOR, or --mode MODE and --acceptors LIST, or --quorums JSON.",
+  );
+}
+
+/** As the operating system knows them; a container's user may have no name. */
+function operatorName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.()}`;
+  }
 }
 
 async function reconfigure({ machine, id }: args.Address, options: Options): Promise<void> {
-  const request = requestOf(options);
-  const answer = (await call(options.url, `${machine}/${id}`, {
+  const { override } = options;
+  const request: ReconfigureRequest = {
+    ...requestOf(options),
+    operator: operatorName(),
+    ...(override === undefined ? {} : { override }),
+  };
+  const outgoing = {
     method: "POST",
     path: `/v1/machines/${machine}/${id}/reconfigure`,
     headers: { "content-type": "application/json" },
     body: JSON.stringify(request),
-  })) as ReconfigureAnswer;
+  };
+  // Said twice it would be done twice: the second time there may be nothing left to replace.
+  const answer = await call(options.url, `${machine}/${id}`, outgoing, { isRepeatable: false });
+  const { number, mode, acceptors } = answer as ReconfigureAnswer;
   if (options.json) printJson(answer);
-  else
-    printLine(
-      `${machine}/${id} is in configuration ${answer.number} (${answer.mode}): ${answer.acceptors.join(", ")}`,
-    );
+  else printLine(`${machine}/${id} is in configuration ${number} (${mode}): ${acceptors.join(", ")}`);
 }

@@ -17,8 +17,9 @@ const PROGRESS = 50;
 const AT = "/v1/machines/bank/main";
 const MINUTES_MS = 100_000;
 
-async function deploy(tables: number): Promise<TestDeployment> {
-  const deployment = await startDeployment({ file: "examples/bank.ts", dir: temporaryFolder(), tables });
+async function deploy(tables: number, spares = 0): Promise<TestDeployment> {
+  const dir = temporaryFolder();
+  const deployment = await startDeployment({ file: "examples/bank.ts", dir, tables, spares });
   onTestFinished(async () => {
     await deployment.stop();
   });
@@ -73,7 +74,7 @@ test(
 test(
   "a deleted table is replaced while the machine serves; two copies, then a witness, then a majority again",
   async () => {
-    const deployment = await deploy(5);
+    const deployment = await deploy(6);
     const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
     await progress(clients);
     const [lost, a, b] = (await machine(deployment)).configuration.acceptors as [string, string, string];
@@ -84,11 +85,21 @@ test(
     const fresh = acceptors.map(({ id }) => id).filter((id) => ![lost, a, b].includes(id));
     for (const [mode, of] of [
       ["primaryBackup", [a, fresh[0]]],
-      ["witness", [a, b, fresh[1]]],
-      ["majority", [b, ...fresh]],
+      ["witness", [a, fresh[0], fresh[1]]],
+      ["majority", fresh],
     ] as const) {
       const { status, body } = await reconfigure(deployment, { mode, acceptors: of });
       expect([status, body.mode, body.acceptors]).toEqual([200, mode, of]);
+      await progress(clients);
+    }
+    const [one, two, three] = fresh as [string, string, string];
+    for (const families of [
+      { read: { atLeast: 2, weights: { [one]: 2 } }, write: { atLeast: 3, weights: { [one]: 2 } } },
+      { read: { sets: [[one, two]] }, write: { sets: [[one], [two, three]] } },
+    ]) {
+      const quorums = { acceptors: [one, two, three], witnesses: [], ...families };
+      const { status, body } = await reconfigure(deployment, { quorums });
+      expect([status, body.mode]).toEqual([200, "quorums"]);
       await progress(clients);
     }
     await verdict(deployment, clients);
@@ -99,7 +110,7 @@ test(
 test(
   "whoever reconfigures is killed at any moment of it, again and again: the machine serves",
   async () => {
-    const deployment = await deploy(4);
+    const deployment = await deploy(3, 1);
     const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
     await progress(clients);
     for (let round = 0; round < 8; round++) {
@@ -122,6 +133,25 @@ test(
   2 * MINUTES_MS,
 );
 
+test(
+  "one reconfiguration right after another: whoever reconfigures leads again each time, and stumbles over none of them",
+  async () => {
+    const deployment = await deploy(3);
+    const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
+    await progress(clients);
+    const { acceptors } = (await machine(deployment)).configuration;
+    const from = deployment.events.length;
+    for (let turn = 0; turn < 30; turn++) {
+      expect((await reconfigure(deployment, { mode: "majority", acceptors })).status).toBe(200);
+      await progress(clients);
+    }
+    const failures = deployment.events.slice(from).map((event) => JSON.stringify(event));
+    expect(failures.filter((failure) => failure.includes("too few acceptors"))).toEqual([]);
+    await verdict(deployment, clients);
+  },
+  MINUTES_MS,
+);
+
 test("what cannot be is refused, and the machine stays as it is", async () => {
   const deployment = await deploy(3);
   await postJson(deployment.url, `${AT}/commands`, { command: { type: "deposit", account: "a", amount: 1 } });
@@ -134,6 +164,14 @@ test("what cannot be is refused, and the machine stays as it is", async () => {
     [{ mode: "dictatorship", acceptors }, 400, /there is no mode/],
     [{ mode: "majority", acceptors: [acceptors[0], acceptors[0]] }, 400, /named twice/],
     [{ mode: "majority", acceptors: [] }, 400, /at least one acceptor/],
+    [{ quorums: { acceptors, read: { atLeast: 1 } } }, 400, /write must be an object/],
+    [{ quorums: { acceptors, read: { atLeast: 0 }, write: { atLeast: 3 } } }, 400, /read must be/],
+    [{ quorums: { acceptors, read: { sets: [[1]] }, write: { atLeast: 3 } } }, 400, /read.sets\[0\] must be/],
+    [
+      { quorums: { acceptors, read: { sets: [acceptors.slice(0, 1)] }, write: { atLeast: 2 } } },
+      400,
+      /read quorum \{a1-.*\} misses write quorum \{a2-.*\}/,
+    ],
   ] as const) {
     const answer = await postJson(deployment.url, `${AT}/reconfigure`, request);
     expect([request, answer.status, JSON.parse(answer.text).detail]).toEqual([

@@ -7,13 +7,16 @@ import {
   initialRegistry,
   type Location,
   lookup,
+  type RegistryCommand,
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { CONTEXT } from "../support/endorsing.ts";
 import { acceptors, Bench } from "./support.ts";
 
 const MACHINE = "bank/main" as MachineId;
+const apply = (to: RegistryState, command: RegistryCommand): unknown => applyRegistry(to, command, CONTEXT);
 
 let registry: RegistryState;
 let bench: Bench;
@@ -21,7 +24,7 @@ let bench: Bench;
 beforeEach(() => {
   registry = initialRegistry();
   for (const id of acceptors("S1", "S2", "S3", "S4"))
-    applyRegistry(registry, {
+    apply(registry, {
       type: "registerAcceptor",
       acceptor: { id, kind: "memory", location: `at ${id}`, incarnation: `${id}-born` },
     });
@@ -35,7 +38,7 @@ class Friend {
   #effects: FoundingEffect[] = [];
 
   register(): Location {
-    this.location = applyRegistry(registry, {
+    this.location = apply(registry, {
       type: "registerMachine",
       machine: MACHINE,
       acceptors: 3,
@@ -64,7 +67,7 @@ class Friend {
 
   complete(): unknown {
     const number = (this.location as Location).configuration.number;
-    return applyRegistry(registry, { type: "complete", machine: MACHINE, configuration: number });
+    return apply(registry, { type: "complete", machine: MACHINE, configuration: number });
   }
 }
 
@@ -127,7 +130,7 @@ describe('"It or a friend may not know if the start-up succeeded, but it can sea
     alice.found();
     alice.complete();
     expect(bob.register()).toEqual({ ...alice.location, active: true });
-    const more = applyRegistry(registry, { type: "registerMachine", machine: MACHINE, acceptors: 4 });
+    const more = apply(registry, { type: "registerMachine", machine: MACHINE, acceptors: 4 });
     expect(more).toEqual(bob.location);
   });
 });
@@ -158,7 +161,7 @@ describe('"Finding the state machine … They use a trusted central service"', (
 
   it("knows no machine that nobody started, and starts none by being asked", () => {
     expect(lookup(registry, "bank/other" as MachineId)).toBeUndefined();
-    const completed = applyRegistry(registry, {
+    const completed = apply(registry, {
       type: "complete",
       machine: MACHINE,
       configuration: 1 as never,
@@ -169,10 +172,9 @@ describe('"Finding the state machine … They use a trusted central service"', (
 
   it("is itself a state machine: the same commands make the same registry", () => {
     const again = initialRegistry();
-    for (const acceptor of registry.acceptors.values())
-      applyRegistry(again, { type: "registerAcceptor", acceptor });
+    for (const acceptor of registry.acceptors.values()) apply(again, { type: "registerAcceptor", acceptor });
     const command = { type: "registerMachine", machine: MACHINE, acceptors: 3 } as const;
-    expect(applyRegistry(again, command)).toEqual(applyRegistry(registry, command));
+    expect(apply(again, command)).toEqual(apply(registry, command));
     expect(again).toEqual(registry);
   });
 });

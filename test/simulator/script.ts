@@ -45,17 +45,18 @@ export class Script {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
     const options = drawOptions(
-      { random, vertical: random, truncation: random },
+      { random, vertical: random, horizontal: random, truncation: random },
       {
         subject: "ledger",
         vertical: false,
+        horizontal: "no",
         truncation: false,
         lanes,
         chunkSlots,
         quorums,
       },
     );
-    this.world = new World(options, random, trace);
+    this.world = new World(options, random, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
     this.world.network.holds = (sender, table, verb) =>

@@ -4,13 +4,20 @@ import { Invalid, Refused, type TheseusError, Unavailable } from "../../shared/e
 import { type MachineDefinition, machineCode, validateCommand } from "../../shared/machine.ts";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { AuditEntry, Endorsement } from "../../shared/protocol/endorsement.ts";
 import type { Message } from "../../shared/protocol/inbox.ts";
 import { Replica } from "../../shared/protocol/replica.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
 import { type Slot, slot } from "../../shared/protocol/slot.ts";
 import { type Command, decodeBatch, encodeBatch, encodeCommand } from "../../shared/protocol/value.ts";
 import type { Backend, Consistency } from "../../shared/runtime/http/backend.ts";
-import type { DeploymentStatus, LogLine, MachineStatus, ReconfigureAnswer } from "../../shared/wire.ts";
+import type {
+  DeploymentStatus,
+  DrainAnswer,
+  LogLine,
+  MachineStatus,
+  ReconfigureAnswer,
+} from "../../shared/wire.ts";
 
 const BALLOT = ballotOf(1 as ConfigurationNumber, 1, "a".repeat(32) as ProcessId);
 
@@ -28,6 +35,7 @@ export class MemoryBackend implements Backend {
   failure: TheseusError | Error | undefined;
   /** `validate` rejects with it while it is set, as with a newer version's schema. */
   invalid: Invalid | undefined;
+  endorser: Pick<Backend, "endorse"> | undefined;
 
   constructor(definition: MachineDefinition) {
     this.#definition = definition;
@@ -67,8 +75,22 @@ export class MemoryBackend implements Backend {
     return { asOf: replica.applied, result: answer(replica.state, args) };
   }
 
+  async drain(leader: string): Promise<DrainAnswer> {
+    if (this.failure !== undefined) throw this.failure;
+    return { leader, state: "drained", machines: 0 };
+  }
+
   async reconfigure(): Promise<ReconfigureAnswer> {
     throw new Unavailable("unavailable", "memory has nothing to reconfigure");
+  }
+
+  async endorse(...given: Parameters<Backend["endorse"]>): Promise<Endorsement> {
+    if (this.endorser === undefined) throw new Refused("not_endorsed", "memory has nothing to endorse");
+    return this.endorser.endorse(...given);
+  }
+
+  async audit(): Promise<readonly AuditEntry[]> {
+    return [];
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {
@@ -128,9 +150,17 @@ export class MemoryBackend implements Backend {
     return {
       leaders: [],
       acceptors: [],
-      registry: { configuration: 1, acceptors: [], address: "" },
+      registry: { configuration: 1, acceptors: [], address: "", outbox: 0 },
       machines: [],
     };
+  }
+
+  async startLeader(nonce: string) {
+    return { request: `start ${nonce}`, leader: "leader-2" };
+  }
+
+  async retireLeader(leader: string) {
+    return { retired: leader };
   }
 
   async machines(after: string, limit: number): Promise<readonly string[]> {

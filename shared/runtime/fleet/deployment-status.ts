@@ -1,13 +1,14 @@
 /** `GET /v1/status`: the whole deployment as one process sees it, gathered when somebody asks. */
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { AcceptorServer } from "../../protocol/registry.ts";
+import type { AcceptorRecord } from "../../protocol/pool.ts";
 import type { DeploymentStatus, MachineStatus } from "../../wire.ts";
 import type { Led } from "../peers/message.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { REGISTRY } from "../registry/registry-service.ts";
 import type { StorePool } from "../store-pool.ts";
-import type { Fleet, Member } from "./fleet.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Member } from "./member.ts";
 
 /** Machines told of; `GET /v1/machines` pages through more. */
 const MACHINES_MAX = 100;
@@ -34,12 +35,16 @@ export async function deploymentStatus(
     ...[...fleet.members].map((m) => m.machine),
   ]);
   return {
-    leaders: leaders(fleet),
+    leaders: leaders(
+      fleet,
+      servers?.leaders.map(({ id }) => id),
+    ),
     acceptors: await Promise.all(acceptors.map((acceptor) => acceptorStatus(acceptor, stores, machines))),
     registry: {
       configuration: registryStatus?.configuration.number ?? 0,
       acceptors: registryStatus?.configuration.quorums.acceptors ?? [],
       address: registry.url,
+      outbox: registryStatus?.outbox ?? 0,
     },
     machines: await Promise.all(
       [...machines]
@@ -51,20 +56,28 @@ export async function deploymentStatus(
   };
 }
 
-function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
-  const live = [fleet.self, ...fleet.peers.live].map(({ id, address, pid }) => ({
-    id,
-    address,
-    pid,
-    state: "live",
+/** Of those that do not answer, the ones that the registry still counts on; all, when it does not answer either. */
+function leaders(fleet: Fleet, registered: readonly string[] | undefined): DeploymentStatus["leaders"] {
+  const { self, peers, candidates } = fleet;
+  const stateOf = (isDraining: boolean, leads: number): string => {
+    if (!isDraining) return "live";
+    return leads === 0 ? "drained" : "draining";
+  };
+  const own = { ...self, state: stateOf(candidates.isDraining, fleet.leads) };
+  const others = peers.live.map((peer) => ({
+    ...peer,
+    state: stateOf(peers.isDraining(peer), peers.countLed(peer)),
   }));
-  const silent = fleet.peers.silent.map((peer) => ({ ...peer, state: "suspected" }));
+  const live = [own, ...others].map(({ id, address, pid, state }) => ({ id, address, pid, state }));
+  const silent = peers.silent
+    .filter(({ id }) => registered?.includes(id) ?? true)
+    .map((peer) => ({ ...peer, state: "suspected" }));
   return [...live, ...silent].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
 /** A table says whether it is there; it knows nothing of its use, so any machine's Head will do. */
 async function acceptorStatus(
-  { id, kind, location }: AcceptorServer,
+  { id, kind, location, state: role, replacement }: AcceptorRecord,
   stores: StorePool,
   machines: ReadonlySet<MachineId>,
 ): Promise<DeploymentStatus["acceptors"][number]> {
@@ -75,7 +88,8 @@ async function acceptorStatus(
   const outcome = outcomes?.[0];
   const isLost = outcome?.outcome === "refused" && outcome.gone === true;
   const isSilent = outcome === undefined || outcome.outcome === "unknown";
-  return { id, kind, location, role: "acceptor", state: isLost ? "lost" : isSilent ? "suspected" : "live" };
+  const state = isLost ? "lost" : isSilent ? "suspected" : "live";
+  return { id, kind, location, role, state, ...(replacement === undefined ? {} : { replacement }) };
 }
 
 async function machineStatus(
@@ -86,7 +100,7 @@ async function machineStatus(
 ): Promise<MachineStatus> {
   const member = fleet.member(machine);
   member.location ??= led?.location;
-  const leader = fleet.leaderElsewhere(machine);
+  const leader = fleet.candidates.leaderElsewhere(machine);
   if (leader === undefined) return describe(member);
   const told = await inTime(
     fetch(`${leader.address}/v1/machines/${machine}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).then(

@@ -3,17 +3,22 @@
  * Everything rejects with a TheseusError, so that the interface has only encoding to do.
  */
 import type { TheseusError } from "../../errors.ts";
+import type { ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { AuditEntry, Endorsement } from "../../protocol/endorsement.ts";
 import type { Message } from "../../protocol/inbox.ts";
 import type { Reply } from "../../protocol/session.ts";
 import type { Slot } from "../../protocol/slot.ts";
 import type { Command } from "../../protocol/value.ts";
 import type {
   DeploymentStatus,
+  DrainAnswer,
   LogLine,
   MachineStatus,
   ReconfigureAnswer,
   ReconfigureRequest,
+  RetireLeaderAnswer,
+  StartLeaderAnswer,
 } from "../../wire.ts";
 
 export type Consistency = "linearizable" | "stale";
@@ -43,6 +48,13 @@ export interface Backend {
    * one; Unavailable when it could not be done, which changed nothing.
    */
   reconfigure(machine: MachineId, request: ReconfigureRequest): Promise<ReconfigureAnswer>;
+  /**
+   * This process's signature under a configuration that the registry has pending, once it has checked it itself.
+   * @throws Refused (not_endorsed) with what is wrong with it; Invalid when there is no such proposal.
+   */
+  endorse(machine: MachineId, configuration: ConfigurationNumber): Promise<Endorsement>;
+  /** The overrides that operators answer for, oldest first. */
+  audit(): Promise<readonly AuditEntry[]>;
   describe(machine: MachineId): Promise<MachineStatus>;
   /** Chosen slots from `from` on, through the newest at the time of the call. */
   log(machine: MachineId, from: Slot): AsyncIterable<LogLine>;
@@ -51,6 +63,15 @@ export interface Backend {
   /** Messages with a cursor above `after`: those there are, then new ones as they come, until aborted. */
   inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncIterable<Message>;
   status(): Promise<DeploymentStatus>;
+  /**
+   * Has a leader hand all its machines over; said again, it tells how far that is. @throws Invalid when there is no
+   * such leader, or none that could take over.
+   */
+  drain(leader: string): Promise<DrainAnswer>;
+  /** Orders one more leader process. */
+  startLeader(nonce: string): Promise<StartLeaderAnswer>;
+  /** Orders that a leader process be stopped for good. @throws Refused when there is no such leader. */
+  retireLeader(leader: string): Promise<RetireLeaderAnswer>;
   /** A page of machine ids in order, those after `after`. */
   machines(after: string, limit: number): Promise<readonly string[]>;
 }
