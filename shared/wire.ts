@@ -13,6 +13,7 @@ import {
   Unavailable,
   VersionSkew,
 } from "./errors.ts";
+import type { QuorumSpec } from "./protocol/quorum.ts";
 import type { Slot } from "./protocol/slot.ts";
 import type { Command } from "./protocol/value.ts";
 
@@ -41,10 +42,14 @@ export interface CommandAnswer {
   readonly refused?: true;
 }
 
-/** One acceptor in another's place (default: one that the machine does not use yet), or a named mode of these. */
+/**
+ * One acceptor in another's place (default: one that the machine does not use yet), a named mode of these, or any two
+ * families that meet: weights, grids, whatever a list of sets can say.
+ */
 export type ReconfigureRequest =
   | { readonly replace: string; readonly by?: string }
-  | { readonly mode: string; readonly acceptors: readonly string[] };
+  | { readonly mode: string; readonly acceptors: readonly string[] }
+  | { readonly quorums: QuorumSpec };
 /** The activated configuration. */
 export interface ReconfigureAnswer {
   readonly number: number;

@@ -17,12 +17,13 @@ import { Host, type HostOptions } from "./host.ts";
 /** Well inside the time that a container has between SIGTERM and SIGKILL. */
 const HAND_OVER_MS_MAX = 3_000;
 
-/** `executed`: a slot was chosen and executed here. The others are what the process reports. */
+/** `executed`: a slot was chosen and executed here; `installed`: a snapshot stands for all slots up to this one. The others are what the process reports. */
 export interface HostedEvents {
   serving: [ballot: Ballot];
   abdicated: [abdication: Abdication, ballot: Ballot];
   lost: [acceptor: AcceptorId];
   executed: [slot: Slot, text: string];
+  installed: [slot: Slot];
 }
 
 export class Hosted extends EventEmitter<HostedEvents> {
@@ -40,6 +41,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
         abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
         lost: (acceptor) => this.emit("lost", acceptor),
         executed: (slot, text) => this.emit("executed", slot, text),
+        installed: (slot) => this.emit("installed", slot),
       },
     });
   }
@@ -48,6 +50,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
   lead(configuration: Configuration, deadlineMs: number): Promise<void> {
     if (this.host.serving) return Promise.resolve();
     if (this.host.broken !== undefined) return Promise.reject(brokenHere(this.machine, this.host.broken));
+    if (this.host.reconfiguring) return Promise.reject(beingReconfigured(this.machine));
     return new Promise((resolve, reject) => {
       const settle = (error?: TheseusError): void => {
         clearTimeout(timer);
@@ -146,6 +149,10 @@ function notReconfigured(machine: string, failure: HandoverFailure): Unavailable
     return new Unavailable("unavailable", `${machine} was not reconfigured: no table of it can be read`);
   const { message } = notElected(machine, failure);
   return new Unavailable("unavailable", `${machine} was not reconfigured: ${message}`);
+}
+
+function beingReconfigured(machine: string): Unavailable {
+  return new Unavailable("unavailable", `${machine} is being reconfigured: try again`);
 }
 
 function brokenHere(machine: string, why: string): Unavailable {

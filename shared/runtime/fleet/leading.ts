@@ -57,10 +57,8 @@ export class Leading {
 
   listen(): void {
     const { peers } = this.#options.candidates;
-    peers.on("left", (_, led) => this.#onVacant(led));
-    peers.on("suspected", (_, led) => {
-      for (const each of led) this.#onVacant(each);
-    });
+    peers.on("left", (_, led) => this.#onVacant([led]));
+    peers.on("suspected", (_, led) => this.#onVacant(led));
   }
 
   /** Resolves when this process leads it. @throws Unavailable (not_leader) naming whom to ask, or why it cannot. */
@@ -80,7 +78,8 @@ export class Leading {
   leadIfVacant(member: Member): void {
     const { candidates, ports, events } = this.#options;
     const { machine } = member;
-    if (candidates.isLeaving || member.isLeading || !member.isInUse(ports.elapsed())) return;
+    const isBusy = member.isLeading || member.reconfiguring !== undefined;
+    if (candidates.isLeaving || isBusy || !member.isInUse(ports.elapsed())) return;
     if (candidates.leaderElsewhere(machine) !== undefined || candidates.better(member) !== undefined) return;
     this.#try(member).catch((error: unknown) => {
       // Somebody else was faster while it waited for its turn.
@@ -208,13 +207,19 @@ export class Leading {
     return known?.active === true ? known : startMachine(machine, registry, stores, ports);
   }
 
-  /** Its leader is gone. */
-  #onVacant({ machine, ballot, location }: Led): void {
-    const member = this.#options.memberOf(machine);
-    if (member === undefined) return;
-    member.learnLocation(location);
-    member.noteBallot(ballot);
-    this.leadIfVacant(member);
+  /** Their leader is gone. */
+  #onVacant(led: readonly Led[]): void {
+    const vacant: Member[] = [];
+    for (const { machine, ballot, location } of led) {
+      const member = this.#options.memberOf(machine);
+      if (member === undefined) continue;
+      member.learnLocation(location);
+      member.noteBallot(ballot);
+      vacant.push(member);
+    }
+    // The first of them have their turn at once.
+    vacant.sort((one, other) => other.usedAt - one.usedAt);
+    for (const member of vacant) this.leadIfVacant(member);
   }
 }
 
