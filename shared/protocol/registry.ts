@@ -186,6 +186,15 @@ export function lookup(state: RegistryState, machine: MachineId): Location | und
   return locate(state, record, record.active || 1);
 }
 
+/** Whose active configuration, or first one while that is being founded, has this acceptor. */
+export function machinesOn(state: RegistryState, acceptor: AcceptorId): readonly MachineId[] {
+  return [...state.machines]
+    .filter(([, { active, configurations }]) =>
+      configurations.get(active || 1)?.quorums.acceptors.includes(acceptor),
+    )
+    .map(([machine]) => machine);
+}
+
 function locate(state: RegistryState, record: MachineRecord, number: number): Location {
   const configuration = record.configurations.get(number) as Configuration;
   const acceptors = configuration.quorums.acceptors.map((id) =>

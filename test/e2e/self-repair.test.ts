@@ -137,7 +137,7 @@ function expectOnlyCells(file: string): void {
     database.prepare(`SELECT count(*) AS count FROM ${table} WHERE machine = 'bank/main' ${where}`).get();
   expect(count("head")).toEqual({ count: 0 });
   expect(count("content")).toEqual({ count: 0 });
-  const votes = Number(count("cell", "AND vote IS NOT NULL")?.["count"]);
+  const votes = Number(count("cell", "AND vote IS NOT NULL")?.count);
   expect(votes).toBeGreaterThan(0);
   expect(votes).toBeLessThanOrEqual(MACHINE_GEOMETRY.lanes);
 }

@@ -8,10 +8,16 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { Invalid, TheseusError } from "../../shared/errors.ts";
+import { GONE } from "../../shared/protocol/acceptor.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
-import { type AcceptorServer, lookup, type RegistryCommand } from "../../shared/protocol/registry.ts";
+import {
+  type AcceptorServer,
+  lookup,
+  machinesOn,
+  type RegistryCommand,
+} from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
 import { found } from "../../shared/runtime/found.ts";
@@ -20,6 +26,9 @@ import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { observed } from "../../shared/runtime/repair/observed-ports.ts";
+import { Repairer } from "../../shared/runtime/repair/repairer.ts";
+import { TableHealth } from "../../shared/runtime/repair/table-health.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
@@ -33,6 +42,8 @@ export interface FleetNode {
   /** Machines in the order in which it came to lead them. */
   readonly led: MachineId[];
   readonly failures: unknown[];
+  /** What it said of tables. */
+  readonly repairs: string[];
   /** As SIGKILL: its connections are reset, and nothing that it does has an effect any more. */
   kill(): void;
 }
@@ -45,12 +56,13 @@ export class Fleets {
   readonly lookups: MachineId[] = [];
   /** Verbs that change a table. */
   writes = 0;
-  readonly #tables: ReadonlyMap<AcceptorId, AcceptorStore>;
+  readonly #tables: Map<AcceptorId, AcceptorStore>;
+  readonly #lost = new Set<AcceptorId>();
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
 
-  private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
+  private constructor(tables: Map<AcceptorId, AcceptorStore>, registry: RegistryService) {
     this.#tables = tables;
     this.#registry = registry;
   }
@@ -85,7 +97,8 @@ export class Fleets {
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
     const life = { isOver: false };
-    const ports = this.#portsOf(stores, life);
+    const health = new TableHealth(() => performance.now());
+    const ports = observed(this.#portsOf(stores, life), health, (each) => stores.get(each) !== undefined);
     const [led, failures]: [MachineId[], unknown[]] = [[], []];
     const events = {
       leads: (machine: MachineId, _: Ballot) => led.push(machine),
@@ -103,14 +116,25 @@ export class Fleets {
       follow: (machine, from, send) => fleet.follow(machine, from, send),
     });
     fleet.meet(peers);
+    const repairs: string[] = [];
+    const repairEvents = {
+      suspected: (acceptor: AcceptorId, why: string) => repairs.push(`${acceptor} ${why}`),
+      notSuspected: (acceptor: AcceptorId, why: string, reason: string) =>
+        repairs.push(`${acceptor} ${why} not: ${reason}`),
+      notRepaired: () => {},
+    };
+    const registry = this.#client();
+    const repairer = new Repairer({ fleet, health, registry, stores, ports, events: repairEvents });
+    repairer.start();
     const kill = () => {
       life.isOver = true;
+      repairer.close();
       peers.close();
       server.closeAllConnections();
       server.close();
       this.nodes.splice(this.nodes.indexOf(node), 1);
     };
-    const node: FleetNode = { id, address, fleet, peers, led, failures, kill };
+    const node: FleetNode = { id, address, fleet, peers, led, failures, repairs, kill };
     onTestFinished(() => {
       if (!life.isOver) kill();
     });
@@ -120,6 +144,29 @@ export class Fleets {
     await Promise.all(others.map((other) => other.peers.met(others.length)));
     this.nodes.push(node);
     return node;
+  }
+
+  /** The table refuses everything from now on. */
+  lose(acceptor: AcceptorId): void {
+    this.#lost.add(acceptor);
+  }
+
+  /** The tables that the registry ordered. */
+  async provision(): Promise<void> {
+    const requests = await this.#registry.read(({ outbox }) => [...outbox.values()]);
+    for (const { request, type } of requests) {
+      if (type !== "createAcceptor") continue;
+      const id = `s${this.#tables.size}` as AcceptorId;
+      this.#tables.set(id, memoryStore());
+      const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
+      await this.#registry.command({ type: "provisioned", request, acceptor });
+    }
+  }
+
+  /** As the registry has it. */
+  async acceptorsOf(machine: MachineId): Promise<readonly AcceptorId[]> {
+    const location = await this.#registry.read((state) => lookup(state, machine));
+    return location?.configuration.quorums.acceptors ?? [];
   }
 
   /** Everything so far was so much longer ago. */
@@ -167,6 +214,7 @@ export class Fleets {
     const table = this.#tables.get(id) as AcceptorStore;
     return {
       execute: (machine, verbs) => {
+        if (this.#lost.has(id)) return Promise.resolve(verbs.map(() => GONE));
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
         return table.execute(machine, verbs);
       },
@@ -189,6 +237,7 @@ export class Fleets {
         return location;
       },
       servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
+      machinesOn: (acceptor) => registry.read((state) => machinesOn(state, acceptor)),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
       status: () => Promise.reject(new Error("nobody asks for it here")),
       provisioning: () => Promise.reject(new Error("nobody asks for it here")),

@@ -1,5 +1,5 @@
 /** From what an operator asks for to the quorums of the next configuration. */
-import { Invalid } from "../../errors.ts";
+import { Invalid, Unavailable } from "../../errors.ts";
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import {
@@ -12,6 +12,15 @@ import {
 import type { ReconfigureRequest } from "../../wire.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
+
+export interface LostOptions {
+  /** Who says so, when a table is reported. */
+  readonly by: string;
+  readonly registry: RegistryClient;
+  readonly stores: StorePool;
+  /** What takes the place of tables that the registry suspects. */
+  readonly replacements: ReadonlyMap<AcceptorId, AcceptorId>;
+}
 
 /** @throws Invalid, naming what there is to choose from. */
 export async function newQuorums(
@@ -42,21 +51,41 @@ function modeNamed(mode: string): (typeof MODES)[Mode] {
   );
 }
 
-/** The present quorums with an unused table in the place of each that is gone. @throws Invalid when there is none. */
+/**
+ * The present quorums without the tables that are suspected or gone: in the place of each what the registry names, the
+ * same for all machines. @throws Unavailable while there is no spare.
+ */
 export async function withoutLost(
   machine: MachineId,
   present: QuorumSpec,
-  registry: RegistryClient,
-  stores: StorePool,
+  { by, registry, stores, replacements }: LostOptions,
 ): Promise<QuorumSpec> {
   let quorums = present;
   for (const id of present.acceptors) {
-    const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
-    const isGone = outcome?.outcome === "refused" && outcome.gone === true;
-    if (isGone)
-      quorums = replaceAcceptor(quorums, id, await unusedAcceptor(machine, quorums, registry, stores));
+    const isLost = replacements.has(id) || (await isGone(machine, id, stores));
+    const other = isLost ? (replacements.get(id) ?? (await replacementOf(id, by, registry))) : id;
+    quorums = replaceAcceptor(quorums, id, other);
   }
   return quorums;
+}
+
+async function isGone(machine: MachineId, acceptor: AcceptorId, stores: StorePool): Promise<boolean> {
+  const [outcome] = (await stores.get(acceptor)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
+  return outcome?.outcome === "refused" && outcome.gone === true;
+}
+
+async function replacementOf(
+  acceptor: AcceptorId,
+  by: string,
+  registry: RegistryClient,
+): Promise<AcceptorId> {
+  const said = await registry.command({ type: "suspectAcceptor", acceptor, by, why: "gone" });
+  const { replacement } = said as { readonly replacement?: AcceptorId };
+  if (replacement !== undefined) return replacement;
+  throw new Unavailable(
+    "unavailable",
+    `there is no spare table yet in the place of ${acceptor}: one is being made, try again`,
+  );
 }
 
 /** A registered table that the machine does not use, and that answers. */

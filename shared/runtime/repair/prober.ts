@@ -19,12 +19,20 @@ export function probeTables(registry: RegistryClient, stores: StorePool, ports: 
     const { acceptors } = await registry.servers();
     if (isStopped) return;
     const inService = acceptors.filter(({ state }) => state !== "retired");
+    for (const { id, state } of acceptors) if (state === "retired") void stores.drop(id);
     stores.learn(inService);
     // Any machine's Head will do: the answer only has to come.
     for (const { id } of inService) ports.ask(id, REGISTRY, [{ verb: "read", key: HEAD }], () => {});
   };
   const again = (): void => {
-    if (!isStopped) stop = ports.after(PROBE_EVERY_MS, () => void probe().catch(() => {}).finally(again));
+    if (!isStopped)
+      stop = ports.after(
+        PROBE_EVERY_MS,
+        () =>
+          void probe()
+            .catch(() => {})
+            .finally(again),
+      );
   };
   again();
   return () => {

@@ -5,6 +5,7 @@
  */
 import { Refused } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { SuspectAnswer, Suspicion } from "../../protocol/pool.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { AcceptorServer } from "../../protocol/registry.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -12,7 +13,7 @@ import { Turns } from "../fleet/turns.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
-import type { Complaint, TableHealth } from "./table-health.ts";
+import type { TableHealth } from "./table-health.ts";
 
 const CHECK_EVERY_MS = 250;
 /** A complaint other than that the table is gone must hold for so many checks in a row. */
@@ -26,8 +27,8 @@ const REPAIRS_MAX = 4;
 const TURN_MS_MAX = 2_000;
 
 export interface RepairEvents {
-  suspected(acceptor: AcceptorId, why: Complaint): void;
-  notSuspected(acceptor: AcceptorId, why: Complaint, reason: string): void;
+  suspected(acceptor: AcceptorId, why: Suspicion): void;
+  notSuspected(acceptor: AcceptorId, why: Suspicion, reason: string): void;
   notRepaired(machine: MachineId, acceptor: AcceptorId, error: unknown): void;
 }
 
@@ -44,9 +45,9 @@ export class Repairer {
   readonly #options: RepairerOptions;
   readonly #turns: Turns;
   /** How many checks in a row each complaint has held. */
-  readonly #held = new Map<AcceptorId, { readonly why: Complaint; readonly checks: number }>();
-  /** Said to the registry; not said again before this time. */
-  readonly #saidUntilMs = new Map<AcceptorId, number>();
+  readonly #held = new Map<AcceptorId, { readonly why: Suspicion; readonly checks: number }>();
+  /** When the registry is told again; what it has taken up is not said twice. */
+  readonly #sayAgainAtMs = new Map<AcceptorId, number>();
   #isPassing = false;
   #isClosed = false;
 
@@ -74,26 +75,33 @@ export class Repairer {
     this.#options.ports.after(CHECK_EVERY_MS, () => this.#check());
   }
 
-  #complain(acceptor: AcceptorId, why: Complaint): void {
+  #complain(acceptor: AcceptorId, why: Suspicion): void {
     const before = this.#held.get(acceptor);
     const checks = before?.why === why ? before.checks + 1 : 1;
     this.#held.set(acceptor, { why, checks });
     const now = this.#options.ports.elapsed();
-    if ((why !== "gone" && checks < CHECKS_MIN) || now < (this.#saidUntilMs.get(acceptor) ?? 0)) return;
-    this.#saidUntilMs.set(acceptor, now + SAY_AGAIN_MS);
-    void this.#suspect(acceptor, why);
+    if ((why !== "gone" && checks < CHECKS_MIN) || now < (this.#sayAgainAtMs.get(acceptor) ?? 0)) return;
+    this.#sayAgainAtMs.set(acceptor, Number.POSITIVE_INFINITY);
+    void this.#suspect(acceptor, why).then((isTakenUp) => {
+      if (!isTakenUp) this.#sayAgainAtMs.set(acceptor, this.#options.ports.elapsed() + SAY_AGAIN_MS);
+    });
   }
 
-  async #suspect(acceptor: AcceptorId, why: Complaint): Promise<void> {
+  /** Whether the registry has taken it up; it may say "not now", or not answer. */
+  async #suspect(acceptor: AcceptorId, why: Suspicion): Promise<boolean> {
     const { registry, fleet, events } = this.#options;
     try {
-      await registry.command({ type: "suspectAcceptor", acceptor, by: fleet.self.id, why });
-      events.suspected(acceptor, why);
-      fleet.peers.tell({ type: "suspects" });
-      this.#pass();
+      const command = { type: "suspectAcceptor", acceptor, by: fleet.self.id, why } as const;
+      const answer = (await registry.command(command)) as SuspectAnswer;
+      if (answer.suspected) {
+        events.suspected(acceptor, why);
+        fleet.peers.tell({ type: "suspects" });
+        this.#pass();
+      } else events.notSuspected(acceptor, why, answer.reason);
+      return answer.suspected;
     } catch (error) {
-      // Refused: too many at once, or it is nobody's any more; else the registry does not answer. Either may change.
-      if (error instanceof Refused) events.notSuspected(acceptor, why, error.message);
+      // One that it does not know is nobody's.
+      return error instanceof Refused;
     }
   }
 
@@ -103,6 +111,7 @@ export class Repairer {
     this.#isPassing = true;
     const { ports } = this.#options;
     void this.#repairAll()
+      // The registry does not answer: it is asked again.
       .catch(() => true)
       .then((isMoreToDo) => {
         this.#isPassing = false;
@@ -134,9 +143,7 @@ export class Repairer {
     const { fleet } = this.#options;
     const mine = machines.filter((machine) => fleet.knows(machine) && fleet.isMine(machine));
     await Promise.all(
-      mine.map((machine) =>
-        this.#turns.run(fleet.member(machine), () => this.#repair(machine, suspect, by)),
-      ),
+      mine.map((machine) => this.#turns.run(fleet.member(machine), () => this.#repair(machine, suspect, by))),
     );
   }
 

@@ -6,10 +6,8 @@
  * It only watches what is asked anyway. Whether a complaint becomes a suspicion is the registry's decision.
  */
 import type { Outcome } from "../../protocol/acceptor.ts";
+import type { Suspicion } from "../../protocol/pool.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
-
-/** gone: it said so itself, for good. silent: it owes answers while others give them. slow: many times slower than others. */
-export type Complaint = "gone" | "silent" | "slow";
 
 /** An answer that is owed for so long is missed, if another table answered something that was asked later. */
 export const SILENT_AFTER_MS = 3_000;
@@ -57,18 +55,13 @@ export class TableHealth {
   }
 
   /** What is wrong with each table that something is wrong with. */
-  complaints(): ReadonlyMap<AcceptorId, Complaint> {
-    const complaints = new Map<AcceptorId, Complaint>();
+  complaints(): ReadonlyMap<AcceptorId, Suspicion> {
+    const complaints = new Map<AcceptorId, Suspicion>();
     for (const [acceptor, record] of this.#records) {
       const complaint = this.#complaint(record);
       if (complaint !== undefined) complaints.set(acceptor, complaint);
     }
     return complaints;
-  }
-
-  /** It is no longer anybody's: nothing more is said of it. */
-  forget(acceptor: AcceptorId): void {
-    this.#records.delete(acceptor);
   }
 
   #record(acceptor: AcceptorId): Record {
@@ -84,7 +77,7 @@ export class TableHealth {
     return record;
   }
 
-  #complaint(record: Record): Complaint | undefined {
+  #complaint(record: Record): Suspicion | undefined {
     if (record.isGone) return "gone";
     if (this.#isSilent(record)) return "silent";
     return this.#isSlow(record) ? "slow" : undefined;
