@@ -19,6 +19,7 @@ import { runPart } from "../shared/runtime/part.ts";
 import { Peers } from "../shared/runtime/peers/peers.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
 import { registryClient } from "../shared/runtime/registry/registry-client.ts";
+import { watchLeaders } from "../shared/runtime/repair/leader-watch.ts";
 import { observed } from "../shared/runtime/repair/observed-ports.ts";
 import { probeTables } from "../shared/runtime/repair/prober.ts";
 import { type RepairEvents, Repairer } from "../shared/runtime/repair/repairer.ts";
@@ -76,6 +77,7 @@ await runPart("leader", async (log) => {
   );
   const repairer = new Repairer({ fleet, health, registry, stores, ports, events: reportRepairs(log) });
   repairer.start();
+  watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
   const stopProbing = probeTables(registry, stores, ports);
   const stopRegistering = registerLeader(self, registry, (address) => peers.watch(address));
   return {
@@ -126,6 +128,14 @@ function reportRepairs(log: Logger): RepairEvents {
         `${acceptor} of ${machine} is not replaced yet`,
       ),
   };
+}
+
+function reportSilence(log: Logger): (leader: string) => void {
+  return (leader) =>
+    log.warn(
+      { event: "leaderReplaced", leader },
+      `${leader} stays silent: another one is started in its place`,
+    );
 }
 
 function reportTo(log: Logger): FleetEvents {

@@ -4,7 +4,7 @@
  *
  * Its commands are all idempotent, so a caller whose outcome is unknown simply says the same again.
  */
-import type { ConfigurationNumber } from "./ballot.ts";
+import type { ConfigurationNumber, ProcessId } from "./ballot.ts";
 import type { Configuration, MachineId } from "./configuration.ts";
 import {
   keepLeaders,
@@ -14,6 +14,7 @@ import {
   retireLeader,
   type StartAnswer,
   startLeader,
+  suspectLeader,
 } from "./leader-pool.ts";
 import type { OutboxRequest } from "./outbox.ts";
 import {
@@ -60,6 +61,13 @@ export type RegistryCommand =
       readonly acceptor: AcceptorId;
       readonly by: string;
       readonly why: Suspicion;
+    }
+  /** By a peer that it does not answer. */
+  | {
+      readonly type: "suspectLeader";
+      readonly leader: string;
+      readonly process: ProcessId;
+      readonly by: string;
     }
   | ({ readonly type: "configure" } & Partial<Settings>)
   | { readonly type: "startLeader"; readonly nonce: string }
@@ -164,6 +172,8 @@ function execute(state: RegistryState, command: RegistryCommand, { time }: Regis
       return complete(state, command.machine, command.configuration);
     case "suspectAcceptor":
       return suspectAcceptor(state, command.acceptor, command.why, time);
+    case "suspectLeader":
+      return suspectLeader(state, command.leader, command.process, time);
     case "configure":
       return configure(state, command);
     case "startLeader":

@@ -61,3 +61,18 @@ test("without a spare the suspicion stands, and the repair follows when there is
   await until(() => isRepaired(fleets, [machine], LOST));
   expect(await fleets.add(machine)).toBe(3);
 });
+
+test("a leader that stays silent is replaced once, by one of the others", async () => {
+  const fleets = await Fleets.start();
+  const [one, two, three] = [await fleets.join(), await fleets.join(), await fleets.join()];
+  const nodes = [one, two, three];
+  for (const { fleet } of nodes) await fleets.register(fleet.self);
+  const suspected: string[] = [];
+  for (const { fleet } of nodes) fleets.watchLeaders(fleet, (id) => suspected.push(id));
+  one.kill();
+  await until(() => suspected.length > 0);
+  expect(suspected).toEqual([one.id]);
+  expect(await fleets.liveLeaders()).toEqual([two.id, three.id]);
+  const said = fleets.commands.filter(({ type }) => type === "suspectLeader");
+  expect(said).toEqual([expect.objectContaining({ leader: one.id, process: one.fleet.self.process })]);
+});

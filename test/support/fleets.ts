@@ -21,11 +21,13 @@ import {
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
 import { found } from "../../shared/runtime/found.ts";
+import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { watchLeaders } from "../../shared/runtime/repair/leader-watch.ts";
 import { observed } from "../../shared/runtime/repair/observed-ports.ts";
 import { Repairer } from "../../shared/runtime/repair/repairer.ts";
 import { TableHealth } from "../../shared/runtime/repair/table-health.ts";
@@ -33,6 +35,8 @@ import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { tally } from "./tally.ts";
+
+const SILENT_MS = 50;
 
 export interface FleetNode {
   readonly id: string;
@@ -161,6 +165,22 @@ export class Fleets {
       const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
       await this.#registry.command({ type: "provisioned", request, acceptor });
     }
+  }
+
+  async register({ id, process, address }: Identity): Promise<void> {
+    await this.#registry.command({ type: "registerLeader", leader: { id, process, address } });
+  }
+
+  /** As a leader process does, only sooner. */
+  watchLeaders(fleet: Fleet, suspected: (leader: string) => void): void {
+    const ports = productionPorts(() => undefined);
+    watchLeaders({ fleet, registry: this.#client(), ports, silentMs: SILENT_MS, suspected });
+  }
+
+  liveLeaders(): Promise<readonly string[]> {
+    return this.#registry.read(({ leaders }) =>
+      [...leaders.values()].filter(({ state }) => state === "live").map(({ id }) => id),
+    );
   }
 
   /** As the registry has it. */

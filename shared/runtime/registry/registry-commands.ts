@@ -35,6 +35,7 @@ const COMMANDS: Readonly<Record<RegistryCommand["type"], Form>> = {
   propose: command({ machine, quorums, nonce: key }),
   complete: command({ machine, configuration: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
   suspectAcceptor: command({ acceptor: id, by: text, why: oneOf("gone", "silent", "slow") }),
+  suspectLeader: command({ leader: id, process: matching(PROCESS_PATTERN), by: text }),
   configure: command({}, { spares: count, replacements: count, leaders: count }),
   startLeader: command({ nonce: key }),
   retireLeader: command({ leader: id }),
