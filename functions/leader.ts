@@ -6,6 +6,7 @@ import type { Logger } from "pino";
 import { Unavailable } from "../shared/errors.ts";
 import type { ProcessId } from "../shared/protocol/ballot.ts";
 import type { AcceptorId } from "../shared/protocol/quorum.ts";
+import { Endorser } from "../shared/runtime/fleet/endorser.ts";
 import type { FleetEvents } from "../shared/runtime/fleet/events.ts";
 import { Fleet } from "../shared/runtime/fleet/fleet.ts";
 import { LeaderBackend } from "../shared/runtime/fleet/leader-backend.ts";
@@ -24,6 +25,7 @@ import { observed } from "../shared/runtime/repair/observed-ports.ts";
 import { probeTables } from "../shared/runtime/repair/prober.ts";
 import { type RepairEvents, Repairer } from "../shared/runtime/repair/repairer.ts";
 import { TableHealth } from "../shared/runtime/repair/table-health.ts";
+import { newSigner } from "../shared/runtime/signing.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 import { problemOf } from "../shared/wire.ts";
@@ -56,7 +58,9 @@ await runPart("leader", async (log) => {
     address: served.url,
     pid: process.pid,
   };
-  const fleet = new Fleet({ self, definitions, registry, stores, ports, events: reportTo(log) });
+  const signer = newSigner();
+  const endorser = new Endorser({ id: flags.id, signer, registry, stores });
+  const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events: reportTo(log) });
   const peers = new Peers({
     self,
     server: served.server,
@@ -72,14 +76,19 @@ await runPart("leader", async (log) => {
   // A newcomer that has not heard of its peers would take their machines for unled.
   await Promise.race([peers.met(flags.peers.length), sleep(MEET_PEERS_MS_MAX)]);
   app = ofDeployment(
-    httpInterface(new LeaderBackend(fleet, stores, registry), (err) => log.error({ event: "error", err })),
+    httpInterface(new LeaderBackend(fleet, stores, registry, endorser), (err) =>
+      log.error({ event: "error", err }),
+    ),
     self.deployment,
   );
   const repairer = new Repairer({ fleet, health, registry, stores, ports, events: reportRepairs(log) });
   repairer.start();
   watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
   const stopProbing = probeTables(registry, stores, ports);
-  const stopRegistering = registerLeader(self, registry, (address) => peers.watch(address));
+  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
+    found: (address) => peers.watch(address),
+    refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
+  });
   return {
     url: served.url,
     async close() {

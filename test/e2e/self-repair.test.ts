@@ -48,7 +48,7 @@ async function setMode(deployment: TestDeployment, mode: string): Promise<void> 
 async function spareOf(deployment: TestDeployment): Promise<string> {
   let spare: string | undefined;
   await until(async () => {
-    spare = (await deployment.status()).acceptors.find(({ state }) => state === "spare")?.id;
+    spare = (await deployment.status()).acceptors.find(({ role }) => role === "spare")?.id;
     return spare !== undefined;
   });
   return spare as string;

@@ -66,7 +66,6 @@ test("a leader that stays silent is replaced once, by one of the others", async 
   const fleets = await Fleets.start();
   const [one, two, three] = [await fleets.join(), await fleets.join(), await fleets.join()];
   const nodes = [one, two, three];
-  for (const { fleet } of nodes) await fleets.register(fleet.self);
   const suspected: string[] = [];
   for (const { fleet } of nodes) fleets.watchLeaders(fleet, (id) => suspected.push(id));
   one.kill();

@@ -16,12 +16,13 @@ import {
   type AcceptorServer,
   lookup,
   machinesOn,
+  proposalOf,
   type RegistryCommand,
 } from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
 import { found } from "../../shared/runtime/found.ts";
-import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
@@ -31,6 +32,7 @@ import { watchLeaders } from "../../shared/runtime/repair/leader-watch.ts";
 import { observed } from "../../shared/runtime/repair/observed-ports.ts";
 import { Repairer } from "../../shared/runtime/repair/repairer.ts";
 import { TableHealth } from "../../shared/runtime/repair/table-health.ts";
+import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
@@ -81,7 +83,14 @@ export class Fleets {
       quorums: majority(ids("r")),
     };
     await found(ports, REGISTRY, configuration, REGISTRY_GEOMETRY);
-    const registry = new RegistryService(configuration, "f".repeat(32) as ProcessId, ports);
+    const registry = new RegistryService({
+      first: configuration,
+      process: "f".repeat(32) as ProcessId,
+      ports,
+      pointer: async () => ({ configuration, acceptors: [] }),
+      movePointer() {},
+      learn() {},
+    });
     for (const id of ids("a")) {
       const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
       await registry.command({ type: "registerAcceptor", acceptor });
@@ -89,8 +98,8 @@ export class Fleets {
     return new Fleets(tables, registry);
   }
 
-  /** One more leader process; resolves once those that live know each other. */
-  async join(): Promise<FleetNode> {
+  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
+  async join({ isCutOff = false } = {}): Promise<FleetNode> {
     const number = this.nodes.length + 1;
     const id = `leader-${number}`;
     const server = createServer();
@@ -100,7 +109,7 @@ export class Fleets {
     const process = String(number).padStart(32, "0") as ProcessId;
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
-    const life = { isOver: false };
+    const life = { isOver: false, isCutOff };
     const health = new TableHealth(() => performance.now());
     const ports = observed(this.#portsOf(stores, life), health, (each) => stores.get(each) !== undefined);
     const [led, failures]: [MachineId[], unknown[]] = [[], []];
@@ -112,7 +121,12 @@ export class Fleets {
       failed: (_: MachineId, error: unknown) => failures.push(error),
     };
     const definitions = new Map([[tally.name, tally]]);
-    const fleet = new Fleet({ self, definitions, registry: this.#client(), stores, ports, events });
+    const registry = this.#client();
+    const signer = newSigner();
+    const endorser = new Endorser({ id, signer, registry, stores });
+    const leader = { id, process, address, publicKey: signer.publicKey };
+    await this.#registry.command({ type: "registerLeader", leader });
+    const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
       self,
       server,
@@ -125,9 +139,9 @@ export class Fleets {
       suspected: (acceptor: AcceptorId, why: string) => repairs.push(`${acceptor} ${why}`),
       notSuspected: (acceptor: AcceptorId, why: string, reason: string) =>
         repairs.push(`${acceptor} ${why} not: ${reason}`),
-      notRepaired: () => {},
+      notRepaired: (machine: MachineId, acceptor: AcceptorId, error: unknown) =>
+        repairs.push(`${machine} ${acceptor} not: ${error}`),
     };
-    const registry = this.#client();
     const repairer = new Repairer({ fleet, health, registry, stores, ports, events: repairEvents });
     repairer.start();
     const kill = () => {
@@ -165,10 +179,6 @@ export class Fleets {
       const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
       await this.#registry.command({ type: "provisioned", request, acceptor });
     }
-  }
-
-  async register({ id, process, address }: Identity): Promise<void> {
-    await this.#registry.command({ type: "registerLeader", leader: { id, process, address } });
   }
 
   /** As a leader process does, only sooner. */
@@ -212,12 +222,12 @@ export class Fleets {
     return this.nodes.filter(({ fleet }) => fleet.find(machine)?.isServing).map(({ id }) => id);
   }
 
-  #portsOf(stores: StorePool, life: { readonly isOver: boolean }): Ports {
+  #portsOf(stores: StorePool, life: { readonly isOver: boolean; readonly isCutOff: boolean }): Ports {
     const ports = productionPorts((acceptor) => stores.get(acceptor));
     return {
       ...ports,
       ask: (acceptor, machine, verbs, done) => {
-        if (!life.isOver)
+        if (!life.isOver && !life.isCutOff)
           ports.ask(acceptor, machine, verbs, (outcomes) => {
             if (!life.isOver) done(outcomes);
           });
@@ -256,13 +266,28 @@ export class Fleets {
         if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
         return location;
       },
-      servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
+      servers: () =>
+        registry.read(({ leaders, acceptors }) => ({
+          leaders: [...leaders.values()],
+          acceptors: [...acceptors.values()],
+        })),
       machinesOn: (acceptor) => registry.read((state) => machinesOn(state, acceptor)),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
-      status: () => Promise.reject(new Error("nobody asks for it here")),
-      provisioning: () => Promise.reject(new Error("nobody asks for it here")),
+      proposal: (machine, number) =>
+        registry.read((state) => {
+          const proposal = proposalOf(state, machine, number);
+          if (proposal === undefined) throw new Invalid("not_found", `there is no ${machine} ${number}`);
+          return { ...proposal, time: registry.now() };
+        }),
+      audit: unasked,
+      provisioning: unasked,
+      status: unasked,
     };
   }
+}
+
+function unasked(): Promise<never> {
+  return Promise.reject(new Error("nobody asks for it here"));
 }
 
 async function sendTo(node: FleetNode, machine: MachineId, amount: number): Promise<number | TheseusError> {
@@ -276,17 +301,4 @@ async function sendTo(node: FleetNode, machine: MachineId, amount: number): Prom
     if (error instanceof TheseusError) return error;
     throw error;
   }
-}
-
-/** Does it for each, at most so many at once. */
-export async function forEach<Item>(
-  items: readonly Item[],
-  atOnce: number,
-  act: (item: Item) => Promise<unknown>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await act(item);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
 }

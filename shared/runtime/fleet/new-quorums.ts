@@ -88,7 +88,7 @@ async function replacementOf(
   );
 }
 
-/** A registered table that the machine does not use, and that answers. */
+/** A spare, else any other table that machines are started on: one that the machine does not use, and that answers. */
 async function unusedAcceptor(
   machine: MachineId,
   present: QuorumSpec,
@@ -96,7 +96,9 @@ async function unusedAcceptor(
   stores: StorePool,
 ): Promise<AcceptorId> {
   const { acceptors } = await registry.servers();
-  const unused = acceptors.filter(({ id }) => !present.acceptors.includes(id));
+  const unused = (["spare", "active"] as const).flatMap((state) =>
+    acceptors.filter((each) => each.state === state && !present.acceptors.includes(each.id)),
+  );
   stores.learn(unused);
   for (const { id } of unused) {
     const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
@@ -104,6 +106,6 @@ async function unusedAcceptor(
   }
   throw new Invalid(
     "invalid_request",
-    `there is no table that ${machine} does not use already: start with more of them (--tables), or name one (by)`,
+    `there is no table that ${machine} does not use already: wait for a spare, start with more of them (--spares), or name one (by)`,
   );
 }
