@@ -51,6 +51,7 @@ export class Fleets {
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
+  #joined = 0;
 
   private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
     this.#tables = tables;
@@ -83,7 +84,7 @@ export class Fleets {
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const process = String(number).padStart(32, "0") as ProcessId;
+    const process = String(++this.#joined).padStart(32, "0") as ProcessId;
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
     const life = { isOver: false, isCutOff };
