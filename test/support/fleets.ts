@@ -68,7 +68,14 @@ export class Fleets {
       quorums: majority(ids("r")),
     };
     await found(ports, REGISTRY, configuration, REGISTRY_GEOMETRY);
-    const registry = new RegistryService(configuration, "f".repeat(32) as ProcessId, ports);
+    const registry = new RegistryService({
+      first: configuration,
+      process: "f".repeat(32) as ProcessId,
+      ports,
+      pointer: async () => ({ configuration, acceptors: [] }),
+      movePointer() {},
+      learn() {},
+    });
     for (const id of ids("a")) {
       const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
       await registry.command({ type: "registerAcceptor", acceptor });
