@@ -85,13 +85,13 @@ export class Fleets {
 
   /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
   async join({ isCutOff = false } = {}): Promise<FleetNode> {
-    const number = this.nodes.length + 1;
+    const number = ++this.#joined;
     const id = `leader-${number}`;
     const server = createServer();
     server.listen(0, "127.0.0.1");
     await once(server, "listening");
     const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-    const process = String(++this.#joined).padStart(32, "0") as ProcessId;
+    const process = String(number).padStart(32, "0") as ProcessId;
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
     const life = { isOver: false, isCutOff };
