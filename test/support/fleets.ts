@@ -51,6 +51,7 @@ export class Fleets {
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
+  #joined = 0;
 
   private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
     this.#tables = tables;
@@ -84,7 +85,7 @@ export class Fleets {
 
   /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
   async join({ isCutOff = false } = {}): Promise<FleetNode> {
-    const number = this.nodes.length + 1;
+    const number = ++this.#joined;
     const id = `leader-${number}`;
     const server = createServer();
     server.listen(0, "127.0.0.1");
