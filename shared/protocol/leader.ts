@@ -230,21 +230,16 @@ export class Leader {
   #lead(): void {
     this.#phase = "recovering";
     if (!this.#quorums.canWriteWithout(this.#lost)) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
-    else if (this.#options.horizontal?.isUnfounded === true) this.#foundAndRecover();
-    else this.#recovery.start();
+    else {
+      if (this.#options.horizontal?.isUnfounded === true) this.#found();
+      this.#recovery.start();
+    }
   }
 
-  #foundAndRecover(): void {
-    const founding = {
-      ...this.#options,
-      quorums: this.#quorums,
-      requests: this.#requests,
-      lose: (acceptor: AcceptorId) => this.#lose(acceptor),
-    };
-    const asked = this.#quorums.acceptors.filter((acceptor) => !this.#lost.has(acceptor));
-    foundInPassing(founding, asked, () => {
-      if (this.#phase === "recovering") this.#recovery.start();
-    });
+  #found(): void {
+    const shared = { ...this.#options, quorums: this.#quorums, requests: this.#requests };
+    const isAsked = (acceptor: AcceptorId): boolean => !this.#lost.has(acceptor);
+    foundInPassing(shared, this.#quorums.acceptors.filter(isAsked));
   }
 
   /** Step 4: every slot from S+1 to H is voted again, with the value that is safe in it, or as a no-op. */
