@@ -286,10 +286,11 @@ export class Leader {
 
   /** A reconfiguration is followed by no-ops at once, as far as rule U admits them. */
   #noOpsDue(epoch: LedEpoch): readonly Ballotage[] {
-    const due: Ballotage[] = [];
+    const slots: Slot[] = [];
+    while (epoch.isFilled(this.#next) && this.admits) slots.push(this.#takeSlot());
+    if (slots.length === 0) return [];
     const value = this.#valueOf(encodeBatch(this.ballot, 0, []));
-    while (epoch.isFilled(this.#next) && this.admits) due.push({ slot: this.#takeSlot(), value });
-    return due;
+    return slots.map((slot) => ({ slot, value }));
   }
 
   #valueOf(text: string): Value {
