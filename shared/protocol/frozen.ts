@@ -132,6 +132,6 @@ class LineReader {
   }
 
   get rest(): Uint8Array {
-    return this.#bytes.slice(this.#at);
+    return new Uint8Array(this.#bytes.subarray(this.#at));
   }
 }

@@ -29,6 +29,7 @@ import {
   parseBallot,
 } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { Progress } from "../../shared/protocol/copying.ts";
 import { Founding, type FoundingEffect } from "../../shared/protocol/founding.ts";
 import {
   Handover,
@@ -51,8 +52,11 @@ import {
   MACHINE_GEOMETRY,
   type Slot,
 } from "../../shared/protocol/slot.ts";
+import { type Snapshot, snapshotOf } from "../../shared/protocol/snapshot.ts";
+import { Truncation, type TruncationEffect } from "../../shared/protocol/truncation.ts";
 import { decodeBatch, encodeBatch, encodeCommand } from "../../shared/protocol/value.ts";
 
+const PART_BYTES = 40;
 export const CONFIGURATION = 1 as ConfigurationNumber;
 
 export function sha256(text: string): string {
@@ -206,8 +210,8 @@ export class Bench {
   }
 
   /** Somebody who takes the machine to another configuration, whose tables are founded; `from`: whose replica it is. */
-  reconfigurer(configuration: Configuration, from?: Predecessor): Reconfigurer {
-    return new Reconfigurer(this, configuration, from);
+  reconfigurer(to: Configuration, from?: Predecessor, old = this.configuration): Reconfigurer {
+    return new Reconfigurer(this, old, to, from);
   }
 
   found(configuration = this.configuration): void {
@@ -225,6 +229,21 @@ export class Bench {
   replica(): Replica {
     const { horizontal, geometry } = this;
     return new Replica(names, horizontal && { ...horizontal, geometry });
+  }
+
+  /** Gives the tables a snapshot of this replica, in parts of a few bytes. */
+  truncate(replica: Replica, configuration = this.configuration): Snapshot {
+    const snapshot = snapshotOf(replica.applied, replica.freeze(), sha256, PART_BYTES);
+    const { geometry } = this;
+    const truncation = new Truncation({ configuration, geometry, digest: sha256, snapshot });
+    let effects: readonly TruncationEffect[] = truncation.step({ input: "truncate" });
+    while (effects.length > 0)
+      effects = effects.flatMap((effect) => {
+        if (effect.effect !== "ask") return [];
+        const outcomes = effect.verbs.map((verb) => this.table(effect.of).execute(verb));
+        return truncation.step({ input: "outcome", request: effect.request, outcomes });
+      });
+    return snapshot;
   }
 
   cell(name: string, slot: number, configuration = this.configuration): Cell {
@@ -463,12 +482,12 @@ export class Reconfigurer extends Asker {
   /** Every effect that is no message, in order. */
   readonly told: HandoverEffect[] = [];
 
-  constructor(bench: Bench, to: Configuration, from?: Predecessor) {
+  constructor(bench: Bench, old: Configuration, to: Configuration, from?: Predecessor) {
     super(bench);
     this.log = from?.log ?? new RecentLog(bench.geometry);
     this.replica = from?.replica ?? bench.replica();
     this.handover = new Handover({
-      from: bench.configuration,
+      from: old,
       to,
       geometry: bench.geometry,
       digest: sha256,
@@ -505,8 +524,13 @@ export class Reconfigurer extends Asker {
     }
   }
 
+  /** But for how far it is. */
   get said(): readonly string[] {
-    return this.told.map(({ effect }) => effect);
+    return this.told.flatMap(({ effect }) => (effect === "progress" ? [] : [effect]));
+  }
+
+  get progress(): readonly Progress[] {
+    return this.told.flatMap((effect) => (effect.effect === "progress" ? [effect] : []));
   }
 
   get failure(): HandoverFailure | undefined {

@@ -10,6 +10,7 @@ import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { type Pointer, REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { type MemoryStore, memoryStore } from "../../shared/storage/memory.ts";
+import { keyOf } from "../support/endorsing.ts";
 
 const tables = new Map<AcceptorId, MemoryStore>();
 let pointer: Pointer;
@@ -36,7 +37,10 @@ function handler(number: number, seen: () => Pointer = () => pointer): RegistryS
 
 function leaderNamed(id: string) {
   const process = "9".repeat(32) as ProcessId;
-  return { type: "registerLeader", leader: { id, process, address: `http://${id}` } } as const;
+  return {
+    type: "registerLeader",
+    leader: { id, process, address: `http://${id}`, publicKey: keyOf(id) },
+  } as const;
 }
 
 async function leadersOf(service: RegistryService): Promise<readonly string[]> {

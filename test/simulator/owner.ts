@@ -76,6 +76,7 @@ export class Owner {
     const known = cached !== undefined && random.chance(0.5) ? cached : registrar.active;
     const process = new Process(this.#world, this.#events, known);
     this.#world.processes[place] = process;
+    this.#world.endorsers.started(process, place);
     this.#world.trace(() => `${process.name} starts in place ${place}`);
   }
 
@@ -332,13 +333,15 @@ export class Owner {
     if (truncation === undefined || slot % geometry.chunkSlots !== 0 || !random.chance(truncation.truncate))
       return;
     const { host, ports } = process;
-    const snapshot = snapshotOf(slot, host.replica.freeze(), ports.digest, truncation.partBytes);
-    if (!random.chance(truncation.late)) return this.#truncate(process, snapshot);
+    // Of two snapshots of one slot the names differ, as they may when the same state is frozen to other bytes.
+    const partBytes = truncation.partBytes + random.below(2);
+    const snapshot = snapshotOf(slot, host.replica.freeze(), ports.digest, partBytes);
+    if (!random.chance(truncation.late)) return this.truncate(process, snapshot);
     coverage.hit("lateSnapshot");
-    ports.after(random.between(0, LATE_SNAPSHOT_MS_MAX), () => this.#truncate(process, snapshot));
+    ports.after(random.between(0, LATE_SNAPSHOT_MS_MAX), () => this.truncate(process, snapshot));
   }
 
-  #truncate(process: Process, snapshot: Snapshot): void {
+  truncate(process: Process, snapshot: Snapshot): void {
     const { coverage, processes } = this.#world;
     coverage.hit("truncate");
     if (processes.some(({ truncations }) => truncations > 0)) coverage.hit("rivalTruncation");

@@ -47,7 +47,7 @@ export function run(seed: number, overrides: Overrides, trace?: (line: string) =
     horizontal: new Random(seed + 2 ** 42),
   };
   const options = drawOptions(draws, overrides);
-  const world = new World(options, random, trace);
+  const world = new World(options, random, draws.vertical, trace);
   let violation: Violation | undefined;
   try {
     new Run(world).run();

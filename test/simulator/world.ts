@@ -14,6 +14,7 @@ import { Canon } from "./checks/canon.ts";
 import { Epochs } from "./checks/epochs.ts";
 import { Replicas } from "./checks/replicas.ts";
 import { TableChecks } from "./checks/tables.ts";
+import { Endorsers } from "./endorsers.ts";
 import { Coverage } from "./faults.ts";
 import { ledger } from "./ledger.ts";
 import { Network } from "./network.ts";
@@ -35,6 +36,7 @@ export class World {
   readonly configuration: Configuration;
   readonly tables: Table[] = [];
   readonly registrar: Registrar;
+  readonly endorsers: Endorsers;
   /** In its place, of a machine that is reconfigured horizontally. */
   readonly bootstrap: Bootstrap | undefined;
   readonly epochs: Epochs | undefined;
@@ -50,7 +52,8 @@ export class World {
   readonly #trace: ((line: string) => void) | undefined;
   #unique = 0;
 
-  constructor(options: Options, random: Random, trace?: (line: string) => void) {
+  /** `endorsing` is the endorsers' source of chance. */
+  constructor(options: Options, random: Random, endorsing: Random, trace?: (line: string) => void) {
     this.options = options;
     this.random = random;
     this.#trace = trace;
@@ -66,9 +69,11 @@ export class World {
       prefix: () => this.canon.prefix,
       onSnapshot: (table, slot, frozen) => this.replicas.restored(table.id, slot, frozen),
     });
+    this.endorsers = new Endorsers(this, endorsing);
     this.bootstrap = this.epochs && new Bootstrap(this, this.configuration, this.epochs);
     this.registrar = this.bootstrap ?? new Registrar(this, this.configuration);
     for (const id of options.quorums.acceptors) this.#create(id);
+    this.endorsers.prepare();
     this.tableChecks.add(this.configuration);
     this.canon = new Canon(this.subject, (slot) => this.#chosenIn(slot), this.epochs);
     this.answers = new Answers(this.subject, this.canon);

@@ -23,6 +23,7 @@ import type { MachineCode } from "../../protocol/replica.ts";
 import { REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
 import { Hosted } from "../hosted.ts";
 import type { Ports } from "../ports.ts";
+import { verify } from "../signing.ts";
 
 export const REGISTRY = "registry/main" as MachineId;
 
@@ -35,8 +36,8 @@ const CHANGES_NOTHING: RegistryCommand = { type: "configure" };
 
 const registryCode: MachineCode = {
   init: initialRegistry,
-  apply: (state, command, context) =>
-    applyRegistry(state as RegistryState, command as RegistryCommand, context),
+  apply: (state, command, { time }) =>
+    applyRegistry(state as RegistryState, command as RegistryCommand, { time, verify }),
   freeze: serialize,
   thaw: deserialize,
 };
@@ -141,6 +142,11 @@ export class RegistryService {
     return ownAcceptors(this.hosted.host.replica.state as RegistryState);
   }
 
+  /** The time that it will log next, as far as it knows: what expires does so on this clock. */
+  now(): number {
+    return this.#ports.now();
+  }
+
   /** Executes one command. Every registry command is idempotent, so an unknown outcome is simply repeated. */
   command(command: RegistryCommand): Promise<{ response: unknown; refused: boolean }> {
     return this.#leading(async () => {
@@ -149,6 +155,11 @@ export class RegistryService {
       if (result?.reply !== "response") throw new Error(`the registry answered ${JSON.stringify(result)}`);
       return { response: JSON.parse(result.response) as unknown, refused: result.refused === true };
     });
+  }
+
+  /** As far as this process has executed: what is to be done, or was by now. */
+  get outbox(): RegistryState["outbox"] {
+    return (this.hosted.host.replica.state as RegistryState).outbox;
   }
 
   /** A linearizable read of the registry's state. */

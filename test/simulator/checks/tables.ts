@@ -268,6 +268,8 @@ export class TableChecks {
     check("MONOTONE", after.covered % this.#options.geometry.chunkSlots === 0, where);
     const { covered, snapshotSlot } = before ?? FIRST_HEAD;
     check("MONOTONE", covered <= after.covered && snapshotSlot <= after.snapshotSlot, where);
+    const isSame = after.snapshotSlot > snapshotSlot || after.snapshot === (before ?? FIRST_HEAD).snapshot;
+    check("MONOTONE", isSame, where);
     if (after.snapshotSlot > snapshotSlot) {
       this.#claimed.add(after.snapshotSlot);
       this.#checkSnapshot(table, after);
