@@ -65,7 +65,7 @@ export const HORIZONTAL: readonly Mutant[] = [
         replace: "return next !== undefined && slot < 0;",
       },
     ],
-    flags: ALPHA,
+    flags: [...ALPHA, "--subject", "ledger"],
   },
   {
     name: "a void slot is executed",
