@@ -1171,8 +1171,8 @@ const driver: readonly Mutant[] = [
     edits: [
       {
         file: FOUNDING,
-        find: "return isQuorum && quorums.meetsEveryReadQuorum(new Set(full));",
-        replace: "return isQuorum || full.length < 0;",
+        find: "return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));",
+        replace: "return canServe || full.length < 0;",
       },
     ],
     flags: ["--quorums", "witness3and2", "--stress", "tableUnreachable,tableOneWay,tableSlow"],
