@@ -166,7 +166,8 @@ test("a table that is reported gone is replaced by one spare for all, and is no 
   });
   const other = JSON.parse((await rawRequest(deployment.url, { path: "/v1/machines/bank/other" })).text);
   expect(other.configuration.acceptors).not.toContain(gone);
-  await postJson(deployment.url, `${AT}/reconfigure`, { replace: gone, by: spare?.id });
+  expect(await replaceFirst(deployment)).toBe(gone);
+  expect((await machine(deployment)).configuration.acceptors).toContain(spare?.id);
   await until(() => !tablesIn(deployment).includes(gone));
 });
 

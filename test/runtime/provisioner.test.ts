@@ -24,7 +24,10 @@ import { sweep } from "../../shared/runtime/provisioner/sweeper.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { createSqliteTable } from "../../shared/storage/sqlite.ts";
 import { until } from "../support/deployment.ts";
+import { CONTEXT, keyOf } from "../support/endorsing.ts";
 import { temporaryFolder } from "../support/temporary.ts";
+
+const OVERRIDE = { operator: "ada", reason: "no leaders here" };
 
 /** The file system's clock may be a little ahead of this process's. */
 const ANY_AGE_MS = -1_000;
@@ -68,7 +71,7 @@ const launcher: Launcher = {
 };
 
 function say(command: RegistryCommand): unknown {
-  const answer = applyRegistry(state, command, { time: 0 });
+  const answer = applyRegistry(state, command, CONTEXT);
   if (answer instanceof Refusal) throw new Error(String(answer.reason));
   return answer;
 }
@@ -106,8 +109,8 @@ async function retireOne(): Promise<AcceptorServer> {
   say({ type: "registerMachine", machine, acceptors: 3 });
   say({ type: "complete", machine, configuration: 1 as ConfigurationNumber });
   const old = state.acceptors.get(ids[0] as AcceptorId) as AcceptorServer;
-  say({ type: "propose", machine, quorums: majority(ids.slice(1)), nonce: "n" });
-  say({ type: "complete", machine, configuration: 2 as ConfigurationNumber });
+  say({ type: "propose", machine, quorums: majority(ids.slice(1)), nonce: "n", reason: OVERRIDE });
+  say({ type: "complete", machine, configuration: 2 as ConfigurationNumber, override: OVERRIDE });
   return old;
 }
 
@@ -235,7 +238,7 @@ describe("a leader process", () => {
   const register = (id: string) =>
     say({
       type: "registerLeader",
-      leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x" },
+      leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
     });
 
   beforeEach(() => {
