@@ -21,11 +21,18 @@ await runPart("registry", async (log) => {
   const stores = new StorePool(openStore);
   stores.learn(registry.acceptors);
   const ports = productionPorts((acceptor) => stores.get(acceptor));
-  const service = new RegistryService(
-    registry.configuration,
-    randomBytes(16).toString("hex") as ProcessId,
+  const service = new RegistryService({
+    first: registry.configuration,
+    process: randomBytes(16).toString("hex") as ProcessId,
     ports,
-  );
+    pointer: async () => registry,
+    movePointer: ({ configuration }) =>
+      log.warn(
+        { event: "installed", configuration },
+        "the deployment file does not know the registry's tables",
+      ),
+    learn: (servers) => stores.learn(servers),
+  });
   service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
   service.hosted.on("abdicated", (abdication, ballot) =>
     log.warn(

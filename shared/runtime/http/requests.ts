@@ -21,7 +21,7 @@ const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 const WORDS_PATTERN = /^(?=.*\S)[^\p{Cc}]{1,1000}$/u;
 
 /** A command as it was asked for: the machine's schema has still to see `command`. */
-export type Asked = Exclude<Command, { readonly open: string }>;
+export type Asked = Extract<Command, { readonly command: unknown }>;
 
 export function machineOf(c: Context): MachineId {
   return machineNamed(c.req.param("machine"), c.req.param("id"));
