@@ -1213,13 +1213,13 @@ const vertical: readonly Mutant[] = [
     edits: [
       {
         file: REGISTRY,
-        find: "if (record.active === record.configurations.get(number)?.previous) {",
-        replace: "if (record.configurations.has(number) && !record.history.includes(number)) {",
+        find: "if (configuration !== undefined && record.active === configuration.previous) {",
+        replace: "if (configuration !== undefined && !record.history.includes(number)) {",
       },
       {
         file: REGISTRY,
-        find: "if (number !== record.active && previous !== record.active) record",
-        replace: "if (number !== record.active && previous < 0) record",
+        find: "if (number !== record.active && previous !== record.active) {",
+        replace: "if (number !== record.active && previous < 0) {",
       },
     ],
     flags: VERTICAL,
