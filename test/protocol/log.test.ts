@@ -52,7 +52,11 @@ describe("a snapshot taken over", () => {
     const log = new RecentLog(GEOMETRY);
     log.append(1 as Slot, "1");
     log.install(6 as Slot);
-    expect([log.last, log.get(1 as Slot), log.range(6 as Slot, 6 as Slot)]).toEqual([6, undefined, undefined]);
+    expect([log.last, log.get(1 as Slot), log.range(6 as Slot, 6 as Slot)]).toEqual([
+      6,
+      undefined,
+      undefined,
+    ]);
     log.append(7 as Slot, "7");
     expect(log.range(7 as Slot, 7 as Slot)).toEqual(["7"]);
   });

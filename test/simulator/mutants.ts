@@ -1033,6 +1033,18 @@ const vertical: readonly Mutant[] = [
     ],
     flags: VERTICAL,
   },
+  {
+    name: "tables that are in use are deleted",
+    rule: "§7 retirement: acceptors in neither c′ nor a pending configuration",
+    edits: [
+      {
+        file: "shared/protocol/pool.ts",
+        find: "if (!hadItsDay || needed.has(record.id)) continue;",
+        replace: "if (!hadItsDay) continue;",
+      },
+    ],
+    flags: VERTICAL,
+  },
 ];
 
 const endorsements: readonly Mutant[] = [

@@ -11,7 +11,12 @@ import { Invalid, TheseusError } from "../../shared/errors.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
-import { type AcceptorServer, lookup, type RegistryCommand } from "../../shared/protocol/registry.ts";
+import {
+  type AcceptorServer,
+  lookup,
+  proposalOf,
+  type RegistryCommand,
+} from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
@@ -23,7 +28,7 @@ import type { RegistryClient } from "../../shared/runtime/registry/registry-clie
 import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
 import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
-import { memoryStore } from "../../shared/storage/memory.ts";
+import { type MemoryStore, memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { tally } from "./tally.ts";
 
@@ -47,13 +52,13 @@ export class Fleets {
   readonly lookups: MachineId[] = [];
   /** Verbs that change a table. */
   writes = 0;
-  readonly #tables: ReadonlyMap<AcceptorId, AcceptorStore>;
+  readonly #tables: Map<AcceptorId, MemoryStore>;
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
   #joined = 0;
 
-  private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
+  private constructor(tables: Map<AcceptorId, MemoryStore>, registry: RegistryService) {
     this.#tables = tables;
     this.#registry = registry;
   }
@@ -76,15 +81,34 @@ export class Fleets {
       movePointer() {},
       learn() {},
     });
-    for (const id of ids("a")) {
-      const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
-      await registry.command({ type: "registerAcceptor", acceptor });
-    }
-    return new Fleets(tables, registry);
+    const fleets = new Fleets(tables, registry);
+    for (const id of ids("a")) await fleets.#register(id);
+    return fleets;
   }
 
-  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
-  async join({ isCutOff = false } = {}): Promise<FleetNode> {
+  /** One more table for the machines. */
+  async addTable(name: string): Promise<AcceptorId> {
+    const id = name as AcceptorId;
+    this.#tables.set(id, memoryStore());
+    await this.#register(id);
+    return id;
+  }
+
+  /** As if it were deleted. */
+  loseTable(name: string): void {
+    this.#tables.get(name as AcceptorId)?.lose();
+  }
+
+  async #register(id: AcceptorId): Promise<void> {
+    const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
+    await this.#registry.command({ type: "registerAcceptor", acceptor });
+  }
+
+  /**
+   * One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. `isAlone`: from
+   * the other leaders.
+   */
+  async join({ isCutOff = false, isAlone = false } = {}): Promise<FleetNode> {
     const number = ++this.#joined;
     const id = `leader-${number}`;
     const server = createServer();
@@ -126,7 +150,7 @@ export class Fleets {
     onTestFinished(() => {
       if (!life.isOver) kill();
     });
-    const others = [...this.nodes];
+    const others = isAlone ? [] : [...this.nodes];
     for (const other of others) peers.watch(other.address);
     await peers.met(others.length);
     await Promise.all(others.map((other) => other.peers.met(others.length)));
@@ -202,7 +226,12 @@ export class Fleets {
       },
       servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
-      proposal: unasked,
+      proposal: (machine, number) =>
+        registry.read((state) => {
+          const proposal = proposalOf(state, machine, number);
+          if (proposal === undefined) throw new Invalid("not_found", `${machine} has no proposal ${number}`);
+          return { ...proposal, time: 0 };
+        }),
       audit: unasked,
       provisioning: unasked,
       status: unasked,
