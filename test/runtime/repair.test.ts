@@ -23,7 +23,7 @@ test("a table that is gone is replaced in every machine, by one and the same spa
   await fleets.provision();
   const all = machines(10);
   for (const machine of all) expect(await fleets.add(machine)).toBe(1);
-  fleets.lose(LOST);
+  fleets.loseTable(LOST);
   for (const machine of all) expect(await fleets.add(machine)).toBe(2);
   await until(() => isRepaired(fleets, all, LOST));
   const after = new Set((await Promise.all(all.map((machine) => fleets.acceptorsOf(machine)))).flat());
@@ -40,7 +40,7 @@ test("a machine that nobody leads is repaired by whoever should lead it", async 
   const all = machines(4);
   for (const machine of all) await fleets.add(machine);
   first.kill();
-  fleets.lose(LOST);
+  fleets.loseTable(LOST);
   await fleets.join();
   // One is used, and meets the loss; the others are only on the registry's list.
   await fleets.add(all[0] as MachineId);
@@ -53,7 +53,7 @@ test("without a spare the suspicion stands, and the repair follows when there is
   const node = await fleets.join();
   const [machine] = machines(1) as [MachineId];
   await fleets.add(machine);
-  fleets.lose(LOST);
+  fleets.loseTable(LOST);
   await fleets.add(machine);
   await until(() => node.repairs.includes(`${LOST} gone`));
   expect(await fleets.acceptorsOf(machine)).toContain(LOST);

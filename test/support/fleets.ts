@@ -8,7 +8,6 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { Invalid, TheseusError } from "../../shared/errors.ts";
-import { GONE } from "../../shared/protocol/acceptor.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
@@ -34,7 +33,7 @@ import { Repairer } from "../../shared/runtime/repair/repairer.ts";
 import { TableHealth } from "../../shared/runtime/repair/table-health.ts";
 import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
-import { memoryStore } from "../../shared/storage/memory.ts";
+import { type MemoryStore, memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { tally } from "./tally.ts";
 
@@ -62,13 +61,13 @@ export class Fleets {
   readonly lookups: MachineId[] = [];
   /** Verbs that change a table. */
   writes = 0;
-  readonly #tables: Map<AcceptorId, AcceptorStore>;
-  readonly #lost = new Set<AcceptorId>();
+  readonly #tables: Map<AcceptorId, MemoryStore>;
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
+  #joined = 0;
 
-  private constructor(tables: Map<AcceptorId, AcceptorStore>, registry: RegistryService) {
+  private constructor(tables: Map<AcceptorId, MemoryStore>, registry: RegistryService) {
     this.#tables = tables;
     this.#registry = registry;
   }
@@ -91,16 +90,35 @@ export class Fleets {
       movePointer() {},
       learn() {},
     });
-    for (const id of ids("a")) {
-      const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
-      await registry.command({ type: "registerAcceptor", acceptor });
-    }
-    return new Fleets(tables, registry);
+    const fleets = new Fleets(tables, registry);
+    for (const id of ids("a")) await fleets.#register(id);
+    return fleets;
   }
 
-  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
-  async join({ isCutOff = false } = {}): Promise<FleetNode> {
-    const number = this.nodes.length + 1;
+  /** One more table for the machines. */
+  async addTable(name: string): Promise<AcceptorId> {
+    const id = name as AcceptorId;
+    this.#tables.set(id, memoryStore());
+    await this.#register(id);
+    return id;
+  }
+
+  /** As if it were deleted. */
+  loseTable(name: string): void {
+    this.#tables.get(name as AcceptorId)?.lose();
+  }
+
+  async #register(id: AcceptorId): Promise<void> {
+    const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
+    await this.#registry.command({ type: "registerAcceptor", acceptor });
+  }
+
+  /**
+   * One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. `isAlone`: from
+   * the other leaders.
+   */
+  async join({ isCutOff = false, isAlone = false } = {}): Promise<FleetNode> {
+    const number = ++this.#joined;
     const id = `leader-${number}`;
     const server = createServer();
     server.listen(0, "127.0.0.1");
@@ -156,17 +174,12 @@ export class Fleets {
     onTestFinished(() => {
       if (!life.isOver) kill();
     });
-    const others = [...this.nodes];
+    const others = isAlone ? [] : [...this.nodes];
     for (const other of others) peers.watch(other.address);
     await peers.met(others.length);
     await Promise.all(others.map((other) => other.peers.met(others.length)));
     this.nodes.push(node);
     return node;
-  }
-
-  /** The table refuses everything from now on. */
-  lose(acceptor: AcceptorId): void {
-    this.#lost.add(acceptor);
   }
 
   /** The tables that the registry ordered. */
@@ -244,7 +257,6 @@ export class Fleets {
     const table = this.#tables.get(id) as AcceptorStore;
     return {
       execute: (machine, verbs) => {
-        if (this.#lost.has(id)) return Promise.resolve(verbs.map(() => GONE));
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
         return table.execute(machine, verbs);
       },

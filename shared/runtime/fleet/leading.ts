@@ -235,6 +235,14 @@ export class Leading {
   #isUnfit(member: Member): void {
     member.unfitUntilMs = this.#options.ports.elapsed() + UNFIT_MS;
     this.#options.candidates.peers.tell({ type: "unfit", machine: member.machine });
+    void this.#lookAgain(member);
+  }
+
+  /** The machine may have left these tables without this process hearing of it; then they may be deleted by now. */
+  async #lookAgain(member: Member): Promise<void> {
+    const { registry } = this.#options;
+    const known = await lookupIn(registry, member.machine).catch(() => undefined);
+    if (known?.active === true) member.learnLocation(known);
   }
 
   /** Started first, if it never was. */

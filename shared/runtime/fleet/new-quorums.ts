@@ -2,6 +2,7 @@
 import { Invalid, Unavailable } from "../../errors.ts";
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { AcceptorRecord } from "../../protocol/pool.ts";
 import {
   type AcceptorId,
   MODES,
@@ -39,7 +40,7 @@ export async function newQuorums(
       `${old} is not one of ${machine}'s acceptors: ${present.acceptors.join(", ")}`,
     );
   const by =
-    (request.by as AcceptorId | undefined) ?? (await unusedAcceptor(machine, present, registry, stores));
+    (request.by as AcceptorId | undefined) ?? (await substitute(machine, old, present, registry, stores));
   return replaceAcceptor(present, old, by);
 }
 
@@ -88,17 +89,25 @@ async function replacementOf(
   );
 }
 
-/** A spare, else any other table that machines are started on: one that the machine does not use, and that answers. */
-async function unusedAcceptor(
+/**
+ * What the registry has in mind for the old one, else a spare, else any other that machines are started on: one that
+ * the machine does not use, and that answers.
+ */
+async function substitute(
   machine: MachineId,
+  old: AcceptorId,
   present: QuorumSpec,
   registry: RegistryClient,
   stores: StorePool,
 ): Promise<AcceptorId> {
   const { acceptors } = await registry.servers();
-  const unused = (["spare", "active"] as const).flatMap((state) =>
-    acceptors.filter((each) => each.state === state && !present.acceptors.includes(each.id)),
-  );
+  const chosen = acceptors.find(({ id }) => id === old)?.replacement;
+  const inState = (state: AcceptorRecord["state"]) => acceptors.filter((each) => each.state === state);
+  const unused = [
+    ...acceptors.filter(({ id }) => id === chosen),
+    ...inState("spare"),
+    ...inState("active"),
+  ].filter(({ id }) => !present.acceptors.includes(id));
   stores.learn(unused);
   for (const { id } of unused) {
     const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
