@@ -775,8 +775,8 @@ const driver: readonly Mutant[] = [
     edits: [
       {
         file: FOUNDING,
-        find: "return isQuorum && quorums.meetsEveryReadQuorum(new Set(full));",
-        replace: "return isQuorum || full.length < 0;",
+        find: "return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));",
+        replace: "return canServe || full.length < 0;",
       },
     ],
     flags: ["--quorums", "witness3and2", "--stress", "tableUnreachable,tableOneWay,tableSlow"],
@@ -876,7 +876,11 @@ const vertical: readonly Mutant[] = [
         replace: "if (on.length < 0)",
       },
     ],
-    flags: [...VERTICAL, "--stress", "tableUnreachable,tableOneWay,tableSlow,requestLost"],
+    flags: [
+      ...VERTICAL,
+      "--stress",
+      "tableUnreachable,tableOneWay,tableSlow,requestLost,tableLost,tableRecreated",
+    ],
   },
   {
     name: "the tail is executed before the activation",
@@ -1025,6 +1029,18 @@ const vertical: readonly Mutant[] = [
         file: "shared/protocol/pool.ts",
         find: "of configurations.values()) for (const id",
         replace: "of [...configurations.values()].slice(-1)) for (const id",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "tables that are in use are deleted",
+    rule: "§7 retirement: acceptors in neither c′ nor a pending configuration",
+    edits: [
+      {
+        file: "shared/protocol/pool.ts",
+        find: "if (!hadItsDay || needed.has(record.id)) continue;",
+        replace: "if (!hadItsDay) continue;",
       },
     ],
     flags: VERTICAL,
