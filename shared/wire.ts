@@ -58,6 +58,13 @@ export interface ReconfigureAnswer {
   readonly acceptors: readonly string[];
 }
 
+/** `drained`: it leads nothing and takes nothing, and may be stopped. `machines`: how many it still leads. */
+export interface DrainAnswer {
+  readonly leader: string;
+  readonly state: "draining" | "drained";
+  readonly machines: number;
+}
+
 export interface QueryRequest {
   readonly args?: unknown;
 }

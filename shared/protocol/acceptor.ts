@@ -14,6 +14,9 @@ export interface Value {
   readonly digest: string;
 }
 
+/** The hash of a text, as hexadecimal; it must resist collisions. */
+export type Digest = (text: string) => string;
+
 export type CellKey = {
   readonly kind: "cell";
   readonly configuration: ConfigurationNumber;

@@ -1,17 +1,19 @@
 /**
  * Archiving (PROTOCOL §5 step 1): copying chosen values from the cells, which are reused, into chunks,
- * which stay. One task per full acceptor, off the commit path: `put` a chunk, await, `advance` the Head.
+ * which stay. One task per full acceptor, off the commit path: `put` chunks, await, `advance` the Head.
  *
  * Only applied slots are archived, and a table's Head is raised only from a value that this very table
- * showed. A table that lags gets what is no longer in memory from a table that has it.
+ * showed. A table that lags gets what is no longer in memory from a table that has it (copying.ts).
  */
-import { HEAD, type Head, type Item, type Value, type Verb } from "./acceptor.ts";
+import { type Digest, HEAD, type Head, type Value } from "./acceptor.ts";
+import { CHUNKS_PER_REQUEST, Contents, chunkKeys, isTruncatedSince, type Keyed } from "./contents.ts";
+import { Copying, isNewer, type Progress } from "./copying.ts";
 import type { Alarm } from "./invariant.ts";
-import type { Digest } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import type { AcceptorId, QuorumSystem } from "./quorum.ts";
-import { patience, type Requests, type Settle } from "./requests.ts";
+import type { Requests } from "./requests.ts";
 import { type ChunkNumber, firstSlotOf, type Geometry, lastSlotOf, type Slot } from "./slot.ts";
+import { Trimming } from "./trimming.ts";
 import { encodeChunk } from "./value.ts";
 
 export interface ArchiveOptions {
@@ -23,33 +25,40 @@ export interface ArchiveOptions {
   readonly applied: () => Slot;
   readonly lost: (acceptor: AcceptorId) => void;
   readonly alarm: (alarm: Alarm) => void;
+  readonly progress?: (progress: Progress) => void;
 }
 
 export class Archive {
   readonly #options: ArchiveOptions;
+  readonly #contents: Contents;
+  readonly #copying: Copying;
+  readonly #trimming: Trimming;
   /** The Heads of the tables that are archived to, as they themselves last showed them. */
   readonly #heads = new Map<AcceptorId, Head>();
-  /** The Heads of all tables that a chunk may be copied from; the first is asked first. */
-  readonly #sources = new Map<AcceptorId, Head>();
   readonly #busy = new Set<AcceptorId>();
-  /** Tables that could not show a chunk that their Head claims. */
-  readonly #unfit = new Set<AcceptorId>();
 
   constructor(options: ArchiveOptions) {
     this.#options = options;
+    this.#contents = new Contents(options);
+    this.#trimming = new Trimming(options);
+    this.#copying = new Copying({
+      contents: this.#contents,
+      geometry: options.geometry,
+      applied: options.applied,
+      put: (to, contents, then) => this.#put(to, contents, then),
+      progress: (progress) => options.progress?.(progress),
+    });
   }
 
-  /** A Head never decreases (invariant 3), so of two sightings the higher one is newer. */
   noteHead(of: AcceptorId, head: Head): void {
     const known = this.#heads.get(of);
-    if (known === undefined || head.covered > known.covered) this.#heads.set(of, head);
+    if (known === undefined || isNewer(head, known)) this.#heads.set(of, head);
     this.noteSource(of, head);
   }
 
-  /** A table that is not archived to, and that chunks may be copied from: one of another configuration. */
+  /** A table that is not archived to, and that may be copied from: one of another configuration. */
   noteSource(of: AcceptorId, head: Head): void {
-    const known = this.#sources.get(of);
-    if (known === undefined || head.covered > known.covered) this.#sources.set(of, head);
+    this.#copying.noteSource(of, head);
   }
 
   knowsHead(of: AcceptorId): boolean {
@@ -61,7 +70,7 @@ export class Archive {
     return acceptors.every((acceptor) => (this.#heads.get(acceptor)?.covered ?? -1) >= slot);
   }
 
-  /** After `work`: a table should cover `slot`, and no table is left that can show the chunk it needs next. */
+  /** After `work`: a table should cover `slot`, and no table is left that can show what it needs next. */
   isStuck(slot: Slot): boolean {
     return [...this.#heads].some(([of, head]) => head.covered < slot && !this.#busy.has(of));
   }
@@ -83,72 +92,58 @@ export class Archive {
   }
 
   #archive(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
-    const { geometry, log, digest } = this.#options;
-    const values = log.range(firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk));
-    if (values === undefined) return this.#copy(of, head, chunk);
+    const chunks = this.#inMemory(chunk);
+    const covered = lastSlotOf(this.#options.geometry, (chunk + chunks.length - 1) as ChunkNumber);
+    if (chunks.length === 0) return this.#copy(of, head);
     this.#busy.add(of);
-    const text = encodeChunk(chunk, values);
-    this.#put(of, head, chunk, { text, digest: digest(text) });
+    this.#put(of, chunks, () => this.#advance(of, head, { ...head, covered }));
   }
 
-  /** Fetches the chunk from a table that covers it; when that fails, the next `work` tries another. */
-  #copy(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
-    const { geometry, digest } = this.#options;
-    const last = lastSlotOf(geometry, chunk);
-    const sources = [...this.#sources].filter(([id, other]) => other.covered >= last && !this.#unfit.has(id));
-    const source = sources[0]?.[0];
-    if (source === undefined) return;
-    this.#busy.add(of);
-    const onRead = (item: Item | undefined): void => {
-      if (item?.kind === "content" && digest(item.content.text) === item.content.digest)
-        return this.#put(of, head, chunk, item.content);
-      this.#unfit.add(source);
-      this.#busy.delete(of);
-    };
-    const giveUp = (): void => {
-      this.#putLast(source);
-      this.#busy.delete(of);
-    };
-    this.#ask(source, { verb: "read", key: { kind: "chunk", chunk } }, onRead, patience(giveUp));
+  /** The chunks from `first` on, as far as they are applied and not forgotten. */
+  #inMemory(first: ChunkNumber): readonly Keyed[] {
+    const { geometry, log, applied } = this.#options;
+    const chunks: Keyed[] = [];
+    for (const key of chunkKeys(geometry, first, applied(), CHUNKS_PER_REQUEST)) {
+      const values = log.range(firstSlotOf(geometry, key.chunk), lastSlotOf(geometry, key.chunk));
+      if (values === undefined) break;
+      chunks.push({ key, content: this.#hashed(encodeChunk(key.chunk, values)) });
+    }
+    return chunks;
   }
 
-  /** One that does not answer is the last to be asked again. */
-  #putLast(source: AcceptorId): void {
-    const head = this.#sources.get(source) as Head;
-    this.#sources.delete(source);
-    this.#sources.set(source, head);
+  #hashed(text: string): Value {
+    return { text, digest: this.#options.digest(text) };
   }
 
-  /** The chunk first, acknowledged; only then the Head that claims it (invariant 4). */
-  #put(of: AcceptorId, head: Head, chunk: ChunkNumber, content: Value): void {
-    this.#ask(of, { verb: "put", key: { kind: "chunk", chunk }, content }, (item, applied) => {
-      if (applied) return this.#advance(of, head, chunk);
-      if (item === undefined) return this.#options.lost(of);
-      this.#options.alarm({ invariant: 6, detail: `chunk ${chunk} of ${of} holds other values` });
+  /** When nothing comes of it, the next `work` tries again, and another table. */
+  #copy(of: AcceptorId, head: Head): void {
+    const isUnderWay = this.#copying.copy(of, head, (raised) => {
+      if (raised === undefined) this.#busy.delete(of);
+      else this.#advance(of, head, raised);
+    });
+    if (isUnderWay) this.#busy.add(of);
+  }
+
+  #put(to: AcceptorId, contents: readonly Keyed[], then: () => void): void {
+    this.#contents.put(to, contents, "forEver", (trouble) => {
+      if (trouble === undefined) then();
+      else if (trouble.why === "lost") this.#options.lost(to);
+      else this.#options.alarm({ invariant: 6, detail: trouble.detail });
     });
   }
 
-  #advance(of: AcceptorId, head: Head, chunk: ChunkNumber): void {
-    const covered = lastSlotOf(this.#options.geometry, chunk);
-    this.#ask(of, { verb: "advance", key: HEAD, head: { ...head, covered } }, (item) => {
-      if (item?.kind !== "head") return this.#options.lost(of);
+  /** What the Head claims first, all of it acknowledged; only then the Head (invariant 4). */
+  #advance(of: AcceptorId, head: Head, raised: Head): void {
+    const { requests, lost, applied, progress } = this.#options;
+    requests.ask(of, [{ verb: "advance", key: HEAD, head: raised }], (_, outcome) => {
+      const now = outcome.outcome === "applied" ? outcome.item : outcome.by;
+      if (now?.kind !== "head") return lost(of);
       this.#busy.delete(of);
-      this.noteHead(of, item);
+      this.noteHead(of, now);
+      progress?.({ acceptor: of, covered: now.covered, of: applied() });
+      if (outcome.outcome === "applied" && isTruncatedSince(head, now))
+        this.#trimming.trim(of, head, now, () => {});
       this.work();
     });
-  }
-
-  /** `item`: what stands there now, or what refused. */
-  #ask(
-    of: AcceptorId,
-    verb: Verb,
-    settle: (item: Item | undefined, applied: boolean) => void,
-    wanted?: () => boolean,
-  ): void {
-    const onOutcome: Settle = (_, outcome) => {
-      const applied = outcome.outcome === "applied";
-      settle(applied ? outcome.item : outcome.by, applied);
-    };
-    this.#options.requests.ask(of, [verb], onOutcome, wanted);
   }
 }

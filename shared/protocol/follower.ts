@@ -3,9 +3,9 @@
  * table's chunks (PROTOCOL §5: chunks are the change stream), never from cells. What is newer than the
  * last full chunk it hears from the leader.
  */
-import { HEAD, type Outcome } from "./acceptor.ts";
+import { type Digest, HEAD, type Outcome } from "./acceptor.ts";
 import type { Configuration } from "./configuration.ts";
-import { type Digest, Learner } from "./learner.ts";
+import { type Installed, Learner } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type Ask, patience, type RequestId, Requests, type Retry } from "./requests.ts";
@@ -20,6 +20,8 @@ export type FollowerEffect =
   | Ask
   | Retry
   | { readonly effect: "execute"; readonly slot: Slot; readonly text: string }
+  /** A table's snapshot, covered by its Head, in place of the slots that it has executed: the replica takes it over. */
+  | ({ readonly effect: "install" } & Installed)
   /** All that any of the tables covers is executed. */
   | { readonly effect: "caughtUp" }
   /** No table could be learned from. */
@@ -52,6 +54,7 @@ export class Follower {
       digest: options.digest,
       applied: () => this.#log.last,
       learned: (slot, text) => this.#execute(slot, text),
+      installed: (snapshot) => this.#install(snapshot),
     });
   }
 
@@ -73,8 +76,8 @@ export class Follower {
     const onHead = (outcome: Outcome): void => {
       const head = outcome.outcome === "applied" ? outcome.item : undefined;
       if (head?.kind !== "head") return this.#catchUp();
-      this.#learner.learn(source, head.covered, (damage) => {
-        if (damage === undefined) this.#hasLearned = true;
+      this.#learner.learn(source, head, (trouble) => {
+        if (trouble === undefined) this.#hasLearned = true;
         this.#catchUp();
       });
     };
@@ -85,6 +88,11 @@ export class Follower {
       (_, outcome) => onHead(outcome),
       patience(() => this.#catchUp()),
     );
+  }
+
+  #install(snapshot: Installed): void {
+    this.#log.install(snapshot.slot);
+    this.#effects.push({ effect: "install", ...snapshot });
   }
 
   #execute(slot: Slot, text: string): void {

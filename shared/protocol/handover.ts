@@ -6,11 +6,12 @@
  *
  * One try, like a leader's life: whatever fails, the next try asks the registry for another configuration.
  */
-import { HEAD, type Head, type Outcome, type Value, type Verb } from "./acceptor.ts";
+import { type Digest, HEAD, type Head, type Outcome, type Value, type Verb } from "./acceptor.ts";
 import { Archive } from "./archive.ts";
 import { type Ballot, birthBallot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
-import type { Digest } from "./learner.ts";
+import type { Progress } from "./copying.ts";
+import type { Installed } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type Failure, Recovery } from "./recovery.ts";
@@ -31,6 +32,10 @@ export type HandoverEffect =
   | Retry
   /** Chosen in the old configuration and covered by a Head of it. */
   | { readonly effect: "execute"; readonly slot: Slot; readonly text: string }
+  /** A table's snapshot, covered by its Head, in place of the slots that it has executed: the replica takes it over. */
+  | ({ readonly effect: "install" } & Installed)
+  /** How far a new table is. */
+  | ({ readonly effect: "progress" } & Progress)
   /** The new tables are within a chunk of the old ones. */
   | { readonly effect: "copied" }
   /** Everything is on all acceptors of the new configuration: the registry may activate it. */
@@ -95,6 +100,7 @@ export class Handover {
       applied: () => this.#target,
       lost: (acceptor) => this.#loseNew(acceptor),
       alarm: (alarm) => this.#fail({ why: "alarm", alarm }),
+      progress: (progress) => this.#effects.push({ effect: "progress", ...progress }),
     });
     this.#recovery = new Recovery({
       configuration: from,
@@ -109,6 +115,7 @@ export class Handover {
       sawHead: (of, head) => this.#sawOldHead(of, head),
       knowsHead: () => this.#phase !== "fencing",
       learned: (slot, text) => this.#execute(slot, text),
+      installed: (snapshot) => this.#install(snapshot),
       recovered: (tailEnd) => this.#transfer(tailEnd),
       failed: (failure) => this.#fail(failure),
     });
@@ -228,6 +235,11 @@ export class Handover {
     if (!isClose && this.#passes < PASSES_MAX) return this.#readOldHeads();
     this.#phase = "copied";
     this.#effects.push({ effect: "copied" });
+  }
+
+  #install(snapshot: Installed): void {
+    this.#options.log.install(snapshot.slot);
+    this.#effects.push({ effect: "install", ...snapshot });
   }
 
   #execute(slot: Slot, text: string): void {

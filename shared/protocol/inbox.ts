@@ -3,6 +3,8 @@
  * ("To Bob: $100 received from Alice"). Part of the replicated state; read by cursor, so a reader resumes.
  */
 
+import type { FrozenInboxes } from "./frozen.ts";
+
 /** Messages kept for one client; the oldest are forgotten first, at the same slot on every replica. */
 export const INBOX_MESSAGES_MAX = 1_000;
 /** Clients with an inbox; the one written to least recently is forgotten first. */
@@ -30,5 +32,16 @@ export class Inboxes {
   /** The messages to `client` with a cursor above `after`, oldest first. */
   read(client: string, after: number): readonly Message[] {
     return (this.#inboxes.get(client) ?? []).filter((message) => message.cursor > after);
+  }
+
+  freeze(): FrozenInboxes {
+    return { cursor: this.#cursor, inboxes: [...this.#inboxes] };
+  }
+
+  static thaw({ cursor, inboxes }: FrozenInboxes): Inboxes {
+    const thawed = new Inboxes();
+    thawed.#cursor = cursor;
+    for (const [client, messages] of inboxes) thawed.#inboxes.set(client, [...messages]);
+    return thawed;
   }
 }

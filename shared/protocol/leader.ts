@@ -5,11 +5,11 @@
  * new `Leader` with a higher round. Effects are ordered data, and the driver carries them out in that
  * order: a command is executed before anybody is answered, and it is chosen before it is executed.
  */
-import type { Cell, Outcome, Value } from "./acceptor.ts";
+import type { Cell, Digest, Outcome, Value } from "./acceptor.ts";
 import { Archive } from "./archive.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
-import type { Digest } from "./learner.ts";
+import type { Installed } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type ReadId, Reads } from "./reads.ts";
@@ -44,6 +44,8 @@ export type Effect =
   | Retry
   /** Chosen, and every slot before it executed: execute it, and answer whoever waits for it. */
   | { readonly effect: "execute"; readonly slot: Slot; readonly text: string }
+  /** A table's snapshot, covered by its Head, in place of the slots that it has executed: the replica takes it over. */
+  | ({ readonly effect: "install" } & Installed)
   /** The tail is recovered: commands and reads are welcome. */
   | { readonly effect: "serve" }
   /** These reads may be answered from the state as it is now. */
@@ -114,6 +116,7 @@ export class Leader {
       sawHead: (of, head) => this.#archive.noteHead(of, head),
       knowsHead: (of) => this.#archive.knowsHead(of),
       learned: (slot, text) => this.#execute(slot, text),
+      installed: (snapshot) => this.#install(snapshot),
       recovered: (tailEnd) => this.#voteTail(tailEnd),
       failed: (failure) => this.#stop(failure),
     });
@@ -269,6 +272,11 @@ export class Leader {
       this.#execute(slot, proposal.value.text);
     }
     this.#serveOnceRecovered();
+  }
+
+  #install(snapshot: Installed): void {
+    this.#options.log.install(snapshot.slot);
+    this.#effects.push({ effect: "install", ...snapshot });
   }
 
   #execute(slot: Slot, text: string): void {

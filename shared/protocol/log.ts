@@ -27,6 +27,13 @@ export class RecentLog {
     this.#last = slot;
   }
 
+  /** The replica took a snapshot's state after `slot`: what is before it was not executed here. */
+  install(slot: Slot): void {
+    if (slot <= this.#last) throw new RangeError(`slot ${slot} is in the log already`);
+    this.#texts.clear();
+    this.#last = slot;
+  }
+
   /** The value of a slot; undefined when it is older than what is kept. */
   get(slot: Slot): string | undefined {
     return this.#texts.get(slot);

@@ -3,12 +3,12 @@
  * Heads, S and H. A leader does it with a ballot of its own configuration; whoever reconfigures does it with the
  * first ballot of the next one (§7 step 3).
  */
-import { HEAD, type Head, type Outcome, type Verb } from "./acceptor.ts";
+import { type Digest, HEAD, type Head, type Outcome, type Verb } from "./acceptor.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
 import { Fence, type Vote } from "./fence.ts";
 import type { Alarm } from "./invariant.ts";
-import { type Digest, Learner, UNANSWERED } from "./learner.ts";
+import { type Installed, Learner } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import type { AcceptorId, QuorumSystem } from "./quorum.ts";
 import type { Requests } from "./requests.ts";
@@ -38,6 +38,7 @@ export interface RecoveryOptions {
   readonly sawHead: (of: AcceptorId, head: Head) => void;
   readonly knowsHead: (of: AcceptorId) => boolean;
   readonly learned: (slot: Slot, text: string) => void;
+  readonly installed: (snapshot: Installed) => void;
   /** All through the highest Head is learned; `tailEnd` is H. */
   readonly recovered: (tailEnd: Slot) => void;
   readonly failed: (failure: Failure) => void;
@@ -55,10 +56,10 @@ export class Recovery {
   #headsWereReadAgain = false;
 
   constructor(options: RecoveryOptions) {
-    const { configuration, quorums, geometry, ballot, lost, requests, digest, log, learned } = options;
+    const { configuration, quorums, geometry, ballot, lost, log } = options;
     this.#options = options;
     this.#fence = new Fence(configuration, quorums, geometry, ballot, lost);
-    this.#learner = new Learner({ requests, geometry, digest, applied: () => log.last, learned });
+    this.#learner = new Learner({ ...options, applied: () => log.last });
   }
 
   /** The vote whose value must be voted in a slot of the tail; undefined: all values are safe in it. */
@@ -110,14 +111,14 @@ export class Recovery {
       const detail = `a vote for slot ${this.#tailEnd} is more than K above the Heads' ${lastChunkEnd}`;
       return this.#fail({ why: "alarm", alarm: { invariant: 7, detail } });
     }
-    this.#learner.learn(source, head.covered, (damage) => {
-      if (damage === undefined) this.#recover();
-      else if (damage === UNANSWERED) this.#goOnWithout(source);
-      else this.#fail({ why: "damaged", acceptor: source, detail: damage });
+    this.#learner.learn(source, head, (trouble) => {
+      if (trouble === undefined) this.#recover();
+      else if (trouble.why === "unanswered") this.#goOnWithout(source);
+      else this.#fail({ why: "damaged", acceptor: source, detail: trouble.detail });
     });
   }
 
-  #highestHead(): [AcceptorId, { covered: Slot }] {
+  #highestHead(): [AcceptorId, Head] {
     const byCovered = [...this.#fence.heads].sort(([, one], [, other]) => other.covered - one.covered);
     const highest = byCovered[0];
     if (highest === undefined) throw new Error("a read quorum of witnesses only: QuorumSpec forbids it");
@@ -155,6 +156,8 @@ export class Recovery {
   /** No value of the tail may be damaged: what is voted again must be what was proposed. */
   #recover(): void {
     const { log, digest, recovered } = this.#options;
+    // A table that was truncated meanwhile may have shown a successor's slots.
+    this.#tailEnd = Math.max(this.#tailEnd, log.last) as Slot;
     for (let slot = (log.last + 1) as Slot; slot <= this.#tailEnd; slot++) {
       const vote = this.#fence.voteFor(slot);
       if (vote !== undefined && digest(vote.value.text) !== vote.value.digest)

@@ -1,11 +1,12 @@
 /**
  * A replica: a machine's state after the slots it has executed, with the sessions that make every command
  * happen at most once. ⟨Command, OldState⟩ → ⟨Response, NewState⟩, as in the talk; chosen values go in in
- * slot order, and nothing else changes it.
+ * slot order, and nothing else changes it but a snapshot of another replica's, in place of the slots it has seen.
  *
  * `apply` changes the state in place. When it throws, the command's reply says so, deterministically, and
  * the state is rebuilt from the last checkpoint and the commands since: rare, and correct.
  */
+import { decodeFrozen, encodeFrozen } from "./frozen.ts";
 import { Inboxes, type Message } from "./inbox.ts";
 import { type Reply, Sessions } from "./session.ts";
 import { NO_SLOT, type Slot } from "./slot.ts";
@@ -67,8 +68,8 @@ interface Result {
 
 export class Replica {
   readonly #code: MachineCode;
-  readonly #sessions = new Sessions();
-  readonly #inboxes = new Inboxes();
+  #sessions = new Sessions();
+  #inboxes = new Inboxes();
   #state: unknown;
   #applied: Slot = NO_SLOT;
   #time = 0;
@@ -123,6 +124,35 @@ export class Replica {
     if (this.#sinceCharacters > Math.max(CHECKPOINT_LOG_CHARACTERS_MIN, this.#checkpoint.byteLength))
       this.#takeCheckpoint();
     return replies;
+  }
+
+  /** All of it, as it is after `applied`: for a snapshot (snapshot.ts). It takes as long as the state is large. */
+  freeze(): Uint8Array {
+    return encodeFrozen({
+      slot: this.#applied,
+      time: this.#time,
+      sessions: this.#sessions.freeze(),
+      inboxes: this.#inboxes.freeze(),
+      state: this.#code.freeze(this.#state),
+    });
+  }
+
+  /**
+   * Becomes the replica that was frozen, in place of executing the slots that it has executed.
+   * @throws RangeError when it is not ahead of this one, or has an unknown format: stop, never skip.
+   */
+  install(frozen: Uint8Array): void {
+    const { slot, time, sessions, inboxes, state } = decodeFrozen(frozen);
+    if (slot <= this.#applied)
+      throw new RangeError(`a snapshot of slot ${slot} cannot follow slot ${this.#applied}`);
+    this.#state = this.#code.thaw(state);
+    this.#applied = slot;
+    this.#time = time;
+    this.#sessions = Sessions.thaw(sessions);
+    this.#inboxes = Inboxes.thaw(inboxes);
+    this.#checkpoint = state;
+    this.#since = [];
+    this.#sinceCharacters = 0;
   }
 
   #executeOne(command: Command, slot: Slot, index: number): Reply {

@@ -25,6 +25,11 @@ export interface Retry {
   readonly attempt: number;
 }
 
+/** What the driver brings back: an outcome for each verb that was asked, or the end of a back-off. */
+export type RequestInput =
+  | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
+  | { readonly input: "resend"; readonly request: RequestId };
+
 /** Told once for each verb, with an outcome that is not unknown. */
 export type Settle = (verb: Verb, outcome: Exclude<Outcome, { outcome: "unknown" }>) => void;
 
@@ -63,6 +68,11 @@ export class Requests {
     const request = ++this.#last as RequestId;
     this.#requests.set(request, { of, verbs, settle, wanted, attempts: 1 });
     this.#emit({ effect: "ask", request, of, verbs });
+  }
+
+  input(input: RequestInput): void {
+    if (input.input === "outcome") this.outcome(input.request, input.outcomes);
+    else this.resend(input.request);
   }
 
   /** A second answer to one request changes nothing: it was settled by the first. */

@@ -6,6 +6,7 @@
  * callers without a session, kept for a window of the log only. Both are forgotten by log position, never
  * by a clock, so every replica forgets the same ones at the same slot.
  */
+import type { FrozenSessions } from "./frozen.ts";
 import type { Slot } from "./slot.ts";
 import type { Sequence, SessionId } from "./value.ts";
 
@@ -73,6 +74,23 @@ export class Sessions {
   rememberKey(key: string, reply: Reply): void {
     this.#keys.set(key, reply);
     if (this.#keys.size > KEYS_MAX) this.#keys.delete(this.#keys.keys().next().value as string);
+  }
+
+  freeze(): FrozenSessions {
+    const sessions = [...this.#sessions].map(
+      ([id, { nonce, sequence, reply }]) => [id, nonce, sequence, reply ?? null] as const,
+    );
+    return { sessions, keys: [...this.#keys] };
+  }
+
+  static thaw({ sessions, keys }: FrozenSessions): Sessions {
+    const thawed = new Sessions();
+    for (const [id, nonce, sequence, reply] of sessions) {
+      thawed.#sessions.set(id, { nonce, sequence, reply: reply ?? undefined });
+      thawed.#byNonce.set(nonce, id);
+    }
+    for (const [key, reply] of keys) thawed.#keys.set(key, reply);
+    return thawed;
   }
 
   #use(id: SessionId): Session {

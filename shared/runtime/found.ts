@@ -1,10 +1,10 @@
 /** The driver of `Founding`: makes a configuration's cells and Heads, before anybody activates it. */
 
-import { backoffMs } from "../backoff.ts";
 import { Unavailable } from "../errors.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import { Founding, type FoundingEffect, type FoundingInput } from "../protocol/founding.ts";
 import type { Geometry } from "../protocol/slot.ts";
+import { carryOut } from "./carry-out.ts";
 import type { Ports } from "./ports.ts";
 
 /** A table that has not answered by then is left behind, if the others are quorums of both kinds. */
@@ -26,7 +26,7 @@ export function found(
   return new Promise((resolve, reject) => {
     const founding = new Founding(configuration, geometry);
     const step = (input: FoundingInput): void => {
-      for (const effect of founding.step(input)) carryOut(effect);
+      for (const effect of founding.step(input)) conclude(effect);
     };
     const hurry = (): void => {
       if (needs === "quorums") step({ input: "hurry" });
@@ -35,20 +35,12 @@ export function found(
     const cancelGivingUp = ports.after(GIVE_UP_AFTER_MS, () =>
       reject(new Unavailable("unavailable", `${machine} cannot be started: too few of its acceptors answer`)),
     );
-    const carryOut = (effect: FoundingEffect): void => {
+    const conclude = (effect: FoundingEffect): void => {
       switch (effect.effect) {
-        case "ask": {
-          const { request } = effect;
-          ports.ask(effect.of, machine, effect.verbs, (outcomes) =>
-            step({ input: "outcome", request, outcomes }),
-          );
+        case "ask":
+        case "retry":
+          carryOut(ports, machine, effect, step);
           break;
-        }
-        case "retry": {
-          const { request, attempt } = effect;
-          ports.after(backoffMs(attempt, ports.random), () => step({ input: "resend", request }));
-          break;
-        }
         case "founded":
           cancelHurry();
           cancelGivingUp();

@@ -4,7 +4,6 @@
  * process leads it, so a standby that follows takes over without reading anything.
  */
 
-import { backoffMs } from "../backoff.ts";
 import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
 import {
   type Ballot,
@@ -14,6 +13,7 @@ import {
   parseBallot,
 } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
+import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
 import {
   Handover,
@@ -22,6 +22,7 @@ import {
   type HandoverInput,
 } from "../protocol/handover.ts";
 import { type Abdication, type Effect, type Input, Leader } from "../protocol/leader.ts";
+import type { Installed } from "../protocol/learner.ts";
 import { RecentLog } from "../protocol/log.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { ReadId } from "../protocol/reads.ts";
@@ -29,9 +30,13 @@ import { type MachineCode, Replica } from "../protocol/replica.ts";
 
 import type { Reply } from "../protocol/session.ts";
 import type { Geometry, Slot } from "../protocol/slot.ts";
+import type { Snapshot } from "../protocol/snapshot.ts";
+import type { Truncated } from "../protocol/truncation.ts";
 import { type Command, encodeCommand } from "../protocol/value.ts";
+import { carryOut } from "./carry-out.ts";
 import type { Ports } from "./ports.ts";
 import { type Pending, Pump } from "./pump.ts";
+import { truncate } from "./truncate.ts";
 
 export type Done<Result> = (result: Result | TheseusError) => void;
 
@@ -52,6 +57,8 @@ export interface HostEvents {
   lost(acceptor: AcceptorId): void;
   /** Chosen and executed here: what followers are sent. */
   executed(slot: Slot, text: string): void;
+  /** A table's snapshot took the place of the slots up to this one: they are not told as executed. */
+  installed(slot: Slot): void;
 }
 
 export class Host {
@@ -108,6 +115,11 @@ export class Host {
    */
   get broken(): string | undefined {
     return this.#broken;
+  }
+
+  /** Whether nothing is known here that another host of the same machine would have to find out again. */
+  get isSound(): boolean {
+    return this.#broken === undefined && this.#distrusted.size === 0 && !this.#isReconfiguring;
   }
 
   get configuration(): Configuration | undefined {
@@ -182,18 +194,12 @@ export class Host {
       if (!this.#follows) return done(false);
       const effects = this.#guarded(() => follower.step(input));
       if (effects === undefined) return done(false);
-      for (const effect of effects) carryOut(effect);
+      for (const effect of effects) carry(effect);
     };
-    const carryOut = (effect: FollowerEffect): void => {
-      if (effect.effect === "ask") {
-        const { request } = effect;
-        ports.ask(effect.of, machine, effect.verbs, (outcomes) =>
-          step({ input: "outcome", request, outcomes }),
-        );
-      } else if (effect.effect === "retry") {
-        const { request, attempt } = effect;
-        ports.after(backoffMs(attempt, ports.random), () => step({ input: "resend", request }));
-      } else if (effect.effect === "execute") this.#execute(effect.slot, effect.text);
+    const carry = (effect: FollowerEffect): void => {
+      if (effect.effect === "ask" || effect.effect === "retry") carryOut(ports, machine, effect, step);
+      else if (effect.effect === "execute") this.#execute(effect.slot, effect.text);
+      else if (effect.effect === "install") this.#install(effect);
       else done(effect.effect === "caughtUp");
     };
     step({ input: "catchUp" });
@@ -208,7 +214,12 @@ export class Host {
    * From one configuration to another (PROTOCOL §7), up to where the registry may activate it; `done` without a
    * failure says so. While it copies, this process may go on leading; then it stops, and leads again when asked to.
    */
-  reconfigure(from: Configuration, to: Configuration, done: (failure?: HandoverFailure) => void): void {
+  reconfigure(
+    from: Configuration,
+    to: Configuration,
+    done: (failure?: HandoverFailure) => void,
+    progress: (progress: Progress) => void = () => {},
+  ): void {
     const { geometry, ports, machine } = this.#options;
     const handover = new Handover({
       from,
@@ -225,24 +236,20 @@ export class Host {
     const step = (input: HandoverInput): void => {
       const effects = this.#guarded(() => handover.step(input));
       if (effects === undefined) return finish({ why: "nothingToCopyFrom" });
-      for (const effect of effects) carryOut(effect);
+      for (const effect of effects) carry(effect);
     };
-    const carryOut = (effect: HandoverEffect): void => {
+    const carry = (effect: HandoverEffect): void => {
       switch (effect.effect) {
-        case "ask": {
-          const { request } = effect;
-          return ports.ask(effect.of, machine, effect.verbs, (outcomes) =>
-            step({ input: "outcome", request, outcomes }),
-          );
-        }
-        case "retry": {
-          const { request, attempt } = effect;
-          ports.after(backoffMs(attempt, ports.random), () => step({ input: "resend", request }));
-          return;
-        }
+        case "ask":
+        case "retry":
+          return carryOut(ports, machine, effect, step);
         case "execute":
           this.#execute(effect.slot, effect.text);
           return;
+        case "install":
+          return this.#install(effect);
+        case "progress":
+          return progress(effect);
         case "copied":
           return this.#cede(() => step({ input: "fence" }));
         case "transferred":
@@ -252,6 +259,15 @@ export class Host {
       }
     };
     step({ input: "copy" });
+  }
+
+  /**
+   * Gives the machine's tables a snapshot in place of their chunks: one of this process's replica, or of another that
+   * executed the same slots, at a chunk's end. Whether this process leads does not matter.
+   */
+  truncate(configuration: Configuration, snapshot: Snapshot, done: (truncated: Truncated) => void): void {
+    const { ports, machine, geometry } = this.#options;
+    truncate(ports, machine, configuration, geometry, snapshot, done);
   }
 
   /** Lets what is under way finish, within bounds, and stops leading. */
@@ -338,11 +354,14 @@ export class Host {
   #carryOut(leader: Leader, effect: Effect): void {
     switch (effect.effect) {
       case "ask":
-        return this.#ask(leader, effect);
       case "retry":
-        return this.#retry(leader, effect);
+        return carryOut(this.#options.ports, this.machine, effect, (input) => {
+          if (this.#leader === leader) this.#step(input);
+        });
       case "execute":
         return this.#answer(effect.slot, this.#execute(effect.slot, effect.text));
+      case "install":
+        return this.#install(effect);
       case "serve":
         this.#pump.open(leader);
         return this.#options.events.serving(leader.ballot);
@@ -355,25 +374,20 @@ export class Host {
     }
   }
 
-  #ask(leader: Leader, effect: Extract<Effect, { effect: "ask" }>): void {
-    const { request } = effect;
-    this.#options.ports.ask(effect.of, this.machine, effect.verbs, (outcomes) => {
-      if (this.#leader !== leader) return;
-      this.#step({ input: "outcome", request, outcomes });
-    });
-  }
-
-  #retry(leader: Leader, { request, attempt }: Extract<Effect, { effect: "retry" }>): void {
-    this.#options.ports.after(backoffMs(attempt, this.#options.ports.random), () => {
-      if (this.#leader === leader) this.#step({ input: "resend", request });
-    });
-  }
-
   /** Undefined: it could not be executed, and the machine is stopped here. */
   #execute(slot: Slot, text: string): readonly Reply[] | undefined {
     const replies = this.#guarded(() => this.replica.execute(slot, text));
     if (replies !== undefined) this.#options.events.executed(slot, text);
     return replies;
+  }
+
+  /** The state of a replica that executed these slots, in place of executing them. */
+  #install({ slot, frozen }: Installed): void {
+    const isInstalled = this.#guarded(() => {
+      this.replica.install(frozen);
+      return true;
+    });
+    if (isInstalled) this.#options.events.installed(slot);
   }
 
   /** Only now, after executing, is anybody answered. */

@@ -17,12 +17,13 @@ import { Host, type HostOptions } from "./host.ts";
 /** Well inside the time that a container has between SIGTERM and SIGKILL. */
 const HAND_OVER_MS_MAX = 3_000;
 
-/** `executed`: a slot was chosen and executed here. The others are what the process reports. */
+/** `executed`: a slot was chosen and executed here; `installed`: a snapshot stands for all slots up to this one. The others are what the process reports. */
 export interface HostedEvents {
   serving: [ballot: Ballot];
   abdicated: [abdication: Abdication, ballot: Ballot];
   lost: [acceptor: AcceptorId];
   executed: [slot: Slot, text: string];
+  installed: [slot: Slot];
 }
 
 export class Hosted extends EventEmitter<HostedEvents> {
@@ -40,6 +41,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
         abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
         lost: (acceptor) => this.emit("lost", acceptor),
         executed: (slot, text) => this.emit("executed", slot, text),
+        installed: (slot) => this.emit("installed", slot),
       },
     });
   }

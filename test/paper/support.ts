@@ -417,6 +417,7 @@ export class Server extends Asker {
     else if (effect.effect === "retry") this.retries.push(effect.request);
     else this.told.push(effect);
     if (effect.effect === "execute") this.answers.push(...this.replica.execute(effect.slot, effect.text));
+    else if (effect.effect === "install") this.replica.install(effect.frozen);
   }
 }
 
@@ -448,6 +449,7 @@ export class Reconfigurer extends Asker {
       else if (effect.effect === "retry") this.retries.push(effect.request);
       else this.told.push(effect);
       if (effect.effect === "execute") this.replica.execute(effect.slot, effect.text);
+      else if (effect.effect === "install") this.replica.install(effect.frozen);
     }
   }
 

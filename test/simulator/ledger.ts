@@ -23,6 +23,8 @@ interface State {
 }
 
 const ACCOUNTS = 4;
+/** Hears of every command that does not fail. */
+const AUDITOR = "auditor";
 const THROWN = "failed half-way";
 
 export const ledger: Subject = {
@@ -35,6 +37,7 @@ export const ledger: Subject = {
   reference: () => new LedgerReference(),
   summary: (state) => summaryOf(state as State),
   fingerprint: (state) => String((state as State).offered),
+  inbox: { client: AUDITOR, message: (command) => (command as Command).unique },
   diagnose(state) {
     const { executed } = state as State;
     return new Set(executed).size < executed.length ? "AT_MOST_ONCE" : "REPLICAS_AGREE";
@@ -55,7 +58,7 @@ function apply(state: State, command: Command, context: Context): unknown {
   state.order = mixed(state.order, unique);
   state.offered = mixed(state.offered, context.slot + context.time + context.random() * 2 ** 31);
   if (type === "fail") throw new Error(THROWN);
-  context.notify("auditor", unique);
+  context.notify(AUDITOR, unique);
   const balance = state.balances[account] ?? 0;
   if (type === "take" && balance < amount) return new Refusal({ place: state.executed.length, balance });
   state.balances[account] = type === "add" ? balance + amount : balance - amount;

@@ -24,6 +24,7 @@ const { values: flags } = parseArgs({
     events: { type: "string" },
     stress: { type: "string" },
     vertical: { type: "string" },
+    truncation: { type: "string" },
   },
 });
 
@@ -31,7 +32,7 @@ const { values: flags } = parseArgs({
 const PROGRESS_SEEDS = 10_000;
 
 function overridesOf(): Overrides {
-  const { subject, lanes, chunk, quorums, events, stress, vertical } = flags;
+  const { subject, lanes, chunk, quorums, events, stress, vertical, truncation } = flags;
   return {
     ...(subject !== undefined && { subject: subject as SubjectName }),
     ...(lanes !== undefined && { lanes: Number(lanes) }),
@@ -39,13 +40,16 @@ function overridesOf(): Overrides {
     ...(quorums !== undefined && { quorums }),
     ...(events !== undefined && { events: Number(events) }),
     ...(vertical !== undefined && { vertical: vertical === "yes" }),
+    ...(truncation !== undefined && { truncation: truncation === "yes" }),
     ...(stress !== undefined && { stress: stress.split(",") as (keyof Rates)[] }),
   };
 }
 
 /** The flags that make this run what it is, as they were given. */
 function replayOf({ seed }: Outcome): string {
-  const given = (["subject", "lanes", "chunk", "quorums", "events", "stress", "vertical"] as const)
+  const given = (
+    ["subject", "lanes", "chunk", "quorums", "events", "stress", "vertical", "truncation"] as const
+  )
     .filter((name) => flags[name] !== undefined)
     .map((name) => ` --${name} ${flags[name]}`);
   return `node --conditions=source test/simulator/main.ts --seed ${seed}${given.join("")} --trace`;

@@ -151,6 +151,8 @@ export class Network {
     return group.map((index) => {
       const verb = verbs[index] as Verb;
       const outcome = table.execute(verb);
+      if (verb.verb === "read" && verb.key.kind === "part" && outcome.outcome === "applied" && !outcome.item)
+        this.#options.coverage.hit("truncatedUnderReader");
       this.#options.trace(() => `${sender} → ${table.id} ${textOfVerb(verb)} → ${textOfOutcome(outcome)}`);
       return outcome;
     });

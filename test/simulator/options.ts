@@ -48,6 +48,16 @@ export interface VerticalRates {
   readonly stale: number;
 }
 
+/** Of snapshots, and of truncating by them. */
+export interface TruncationRates {
+  /** A process that executes a chunk's last slot truncates. */
+  readonly truncate: number;
+  /** Not at once, but long after the snapshot was taken. */
+  readonly late: number;
+  /** So small that a snapshot has several parts. */
+  readonly partBytes: number;
+}
+
 export type SubjectName = "ledger" | "registry";
 
 export interface Options {
@@ -59,6 +69,8 @@ export interface Options {
   readonly rates: Rates;
   /** Absent: the first configuration stays. */
   readonly vertical?: VerticalRates;
+  /** Absent: all chunks stay. */
+  readonly truncation?: TruncationRates;
   /** Events of the safety phase. */
   readonly events: number;
   /** Tables may be lost until only a read quorum is left: safety is still owed, progress no longer. */
@@ -75,6 +87,7 @@ export interface Overrides {
   readonly quorums?: string;
   readonly events?: number;
   readonly vertical?: boolean;
+  readonly truncation?: boolean;
   /** Names of rates to be at their highest. */
   readonly stress?: readonly (keyof Rates)[];
 }
@@ -129,12 +142,25 @@ const VERTICAL_RATES_MAX: VerticalRates = {
   stale: 0.2,
 };
 
-/** `vertical` draws what is about reconfigurations: the others stay what they were before there were any. */
-export function drawOptions(random: Random, vertical: Random, overrides: Overrides): Options {
+/** How often a run truncates. */
+const TRUNCATION = 0.5;
+const TRUNCATE_MAX = 0.1;
+const LATE_MAX = 0.3;
+const PART_BYTES = [300, 2_000, 20_000];
+
+/** Whom to ask for each group of options: those of one group stay what they were when another one grows. */
+export interface Draws {
+  readonly random: Random;
+  readonly vertical: Random;
+  readonly truncation: Random;
+}
+
+export function drawOptions({ random, vertical, truncation }: Draws, overrides: Overrides): Options {
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
   const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
   const lanes = overrides.lanes ?? drawn.lanes;
   const name = random.pick(Object.keys(QUORUMS));
+  const isTruncating = overrides.truncation ?? truncation.chance(TRUNCATION);
   const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && subject === "ledger");
   return {
     subject,
@@ -144,6 +170,7 @@ export function drawOptions(random: Random, vertical: Random, overrides: Overrid
     clients: 1 + random.below(8),
     rates: drawRates(random, new Set(overrides.stress)),
     ...(isVertical && { vertical: drawVerticalRates(vertical) }),
+    ...(isTruncating && { truncation: drawTruncation(truncation) }),
     events: overrides.events ?? 3_000 + random.below(5_000),
     doomed: random.chance(0.1),
     thinkMs: random.pick([1, 5, 20]),
@@ -158,6 +185,14 @@ function drawRates(random: Random, stressed: ReadonlySet<keyof Rates>): Rates {
     return [name, isLeftOut ? 0 : rate];
   });
   return Object.fromEntries(rates) as Rates;
+}
+
+function drawTruncation(random: Random): TruncationRates {
+  return {
+    truncate: TRUNCATE_MAX * random.fraction(),
+    late: LATE_MAX * random.fraction(),
+    partBytes: random.pick(PART_BYTES),
+  };
 }
 
 function drawVerticalRates(random: Random): VerticalRates {

@@ -11,6 +11,7 @@ import type { Abdication } from "../../shared/protocol/leader.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
+import { type Snapshot, snapshotOf } from "../../shared/protocol/snapshot.ts";
 import type { Command } from "../../shared/protocol/value.ts";
 import { configurationOf } from "../../shared/runtime/host.ts";
 import { drawQuorums } from "./options.ts";
@@ -27,6 +28,7 @@ export type Heard =
 export type Hear = (heard: Heard) => void;
 
 const RESTART_MS_MAX = 200;
+const LATE_SNAPSHOT_MS_MAX = 1_000;
 /** How long a leader that was deposed waits before it tries again, if it does. */
 const RETRY_MS_MAX = 150;
 
@@ -55,6 +57,7 @@ export class Owner {
         );
       },
       executed: (process, slot, text) => this.executed(process, slot, text),
+      installed: (process, slot) => this.installed(process, slot),
       ended: (process) => this.#ended(process),
     };
   }
@@ -267,8 +270,44 @@ export class Owner {
     const before = this.#applied.get(process) ?? (0 as Slot);
     this.#applied.set(process, slot);
     this.#world.replicas.executed(process.name, before, slot, text, process.host.replica.state);
+    this.#truncateNowAndThen(process, slot);
     if (!process.host.leading || this.#areHandlers) return;
     for (const other of this.#world.processes) if (other !== process) this.#send(other, slot, text);
+  }
+
+  /** By a snapshot of its replica as it is now. */
+  #truncateNowAndThen(process: Process, slot: Slot): void {
+    const { random, options, coverage } = this.#world;
+    const { truncation, geometry } = options;
+    if (truncation === undefined || slot % geometry.chunkSlots !== 0 || !random.chance(truncation.truncate))
+      return;
+    const { host, ports } = process;
+    const snapshot = snapshotOf(slot, host.replica.freeze(), ports.digest, truncation.partBytes);
+    if (!random.chance(truncation.late)) return this.#truncate(process, snapshot);
+    coverage.hit("lateSnapshot");
+    ports.after(random.between(0, LATE_SNAPSHOT_MS_MAX), () => this.#truncate(process, snapshot));
+  }
+
+  #truncate(process: Process, snapshot: Snapshot): void {
+    const { coverage, processes } = this.#world;
+    coverage.hit("truncate");
+    if (processes.some(({ truncations }) => truncations > 0)) coverage.hit("rivalTruncation");
+    this.#world.trace(() => `${process.name} truncates by ${snapshot.name}`);
+    process.truncations++;
+    process.host.truncate(process.known, snapshot, ({ truncated, left }) => {
+      this.#world.trace(() => `${process.name} has truncated ${truncated}, and not ${JSON.stringify(left)}`);
+      process.truncations--;
+      if (left.length === 0) coverage.hit("truncated");
+    });
+  }
+
+  installed(process: Process, slot: Slot): void {
+    const before = this.#applied.get(process) ?? (0 as Slot);
+    if (process.isReserved) this.#world.coverage.hit("installedByReconfigurer");
+    else this.#world.coverage.hit(process.host.leading ? "installedByLeader" : "installedByFollower");
+    this.#applied.set(process, slot);
+    this.#world.trace(() => `${process.name} installs a snapshot of slot ${slot}`);
+    this.#world.replicas.installed(process.name, before, slot, process.host.replica);
   }
 
   #send(to: Process, slot: Slot, text: string): void {
@@ -294,6 +333,7 @@ export class Owner {
     this.#world.trace(() => `${process.name} ends`);
     this.#invocations.delete(process);
     if (process.reconfiguration !== undefined) coverage.hit("reconfigurerCrashed");
+    if (process.truncations > 0) coverage.hit("truncatorCrashed");
     if (process.isReserved) coverage.hit("crashedAfterFence");
     const place = processes.indexOf(process);
     scheduler.after(random.between(1, RESTART_MS_MAX), () => {

@@ -25,6 +25,7 @@ export interface ProcessEvents {
   abdicated(process: Process, abdication: Abdication): void;
   lost(process: Process, acceptor: AcceptorId): void;
   executed(process: Process, slot: Slot, text: string): void;
+  installed(process: Process, slot: Slot): void;
   ended(process: Process): void;
 }
 
@@ -38,6 +39,8 @@ export class Process {
   /** A handover has its replica: it neither leads nor follows. */
   isReserved = false;
   reconfiguration: Reconfiguration | undefined;
+  /** How many truncations it is at. */
+  truncations = 0;
   /** The configuration that it takes for the active one. */
   known: Configuration;
   clockOffsetMs = 0;
@@ -65,6 +68,7 @@ export class Process {
         abdicated: (abdication) => this.say(() => events.abdicated(this, abdication)),
         lost: (acceptor) => this.say(() => events.lost(this, acceptor)),
         executed: (slot, text) => this.say(() => events.executed(this, slot, text)),
+        installed: (slot) => this.say(() => events.installed(this, slot)),
       },
     });
   }
@@ -134,6 +138,8 @@ export class Process {
         this.say(() => {
           const answered = (outcomes: readonly Outcome[]): void => this.enter(() => done(outcomes));
           const table = this.#world.table(acceptor);
+          if (this.truncations === 0 && verbs.some(({ verb, key }) => verb === "put" && key.kind === "part"))
+            this.#world.coverage.hit("snapshotCopied");
           const request = { sender: this.name, table, verbs, done: answered };
           this.#world.network.ask(incarnation === undefined ? request : { ...request, incarnation });
         }),

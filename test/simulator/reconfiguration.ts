@@ -13,6 +13,7 @@ import {
 import type { AcceptorId, QuorumSpec } from "../../shared/protocol/quorum.ts";
 import type { Location, RegistryCommand } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
+import { carryOut } from "../../shared/runtime/carry-out.ts";
 import { found } from "./founder.ts";
 import type { Owner } from "./owner.ts";
 import { MACHINE, type Process } from "./process.ts";
@@ -148,20 +149,17 @@ export class Reconfiguration {
 
   #carryOut(effect: HandoverEffect): void {
     const { ports, host } = this.#process;
-    if (effect.effect === "ask") {
-      const { request } = effect;
-      ports.ask(effect.of, MACHINE, effect.verbs, (outcomes) =>
-        this.#step({ input: "outcome", request, outcomes }),
-      );
-    } else if (effect.effect === "retry") {
-      const { request, attempt } = effect;
-      ports.after(backoffMs(attempt, ports.random), () => this.#step({ input: "resend", request }));
-    } else if (effect.effect === "execute") {
+    if (effect.effect === "ask" || effect.effect === "retry")
+      carryOut(ports, MACHINE, effect, (input) => this.#step(input));
+    else if (effect.effect === "execute") {
       host.replica.execute(effect.slot, effect.text);
       this.#owner.executed(this.#process, effect.slot, effect.text);
+    } else if (effect.effect === "install") {
+      host.replica.install(effect.frozen);
+      this.#owner.installed(this.#process, effect.slot);
     } else if (effect.effect === "copied") this.#fence();
     else if (effect.effect === "transferred") this.#complete(this.#to as Configuration);
-    else this.#fail(effect.failure);
+    else if (effect.effect === "failed") this.#fail(effect.failure);
   }
 
   #fail(failure: HandoverFailure): void {

@@ -40,7 +40,8 @@ const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
-  const options = drawOptions(random, new Random(seed + 2 ** 40), overrides);
+  const draws = { random, vertical: new Random(seed + 2 ** 40), truncation: new Random(seed + 2 ** 41) };
+  const options = drawOptions(draws, overrides);
   const world = new World(options, random, trace);
   let violation: Violation | undefined;
   try {
@@ -184,6 +185,7 @@ class Run {
       if (!process.host.leading) this.#owner.catchUp(process);
     }
     this.#runUntil(isSettled, LIVENESS_EVENTS_MAX, "a follower never caught up");
+    for (const { name, host } of processes) this.#world.replicas.checkMemory(name, host.replica);
   }
 
   #runUntil(isDone: () => boolean, eventsMax: number, otherwise: string): void {

@@ -35,13 +35,17 @@ export class Script {
   constructor(quorums: string, geometry: Geometry, trace?: (line: string) => void) {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
-    const options = drawOptions(random, random, {
-      subject: "ledger",
-      vertical: false,
-      lanes,
-      chunkSlots,
-      quorums,
-    });
+    const options = drawOptions(
+      { random, vertical: random, truncation: random },
+      {
+        subject: "ledger",
+        vertical: false,
+        truncation: false,
+        lanes,
+        chunkSlots,
+        quorums,
+      },
+    );
     this.world = new World(options, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);

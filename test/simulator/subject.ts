@@ -21,6 +21,8 @@ export interface Subject {
   summary(state: unknown): string;
   /** What only replicas can be compared by: what their contexts offered them. */
   fingerprint(state: unknown): string;
+  /** The inbox to which every command that is executed sends a message, if the machine has one. */
+  readonly inbox?: { readonly client: string; message(command: unknown): unknown };
   /** Which check a state fails that is not the reference's. */
   diagnose(state: unknown): Check;
   /** A command that no other command equals. */

@@ -52,6 +52,7 @@ export class World {
       geometry: options.geometry,
       tables: this.tables,
       onChosen: () => this.canon.extend(),
+      onSnapshot: (table, slot, frozen) => this.replicas.restored(table.id, slot, frozen),
     });
     this.registrar = new Registrar(this, this.configuration);
     for (const id of options.quorums.acceptors) this.#create(id);

@@ -2,8 +2,8 @@
  * Reading a machine's log from its beginning: chunks from any table that has them, and the recent end from
  * memory. Only chosen values, in slot order.
  */
+import type { Digest } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { Digest } from "../../protocol/learner.ts";
 import type { RecentLog } from "../../protocol/log.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import { type ChunkNumber, chunkOf, firstSlotOf, type Geometry, type Slot } from "../../protocol/slot.ts";

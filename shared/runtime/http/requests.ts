@@ -24,6 +24,10 @@ export function machineOf(c: Context): MachineId {
   return `${name}/${matching(c.req.param("id"), INSTANCE_ID_PATTERN, "an instance's id")}` as MachineId;
 }
 
+export function leaderOf(c: Context): string {
+  return matching(c.req.param("leader"), INSTANCE_ID_PATTERN, "a leader's id");
+}
+
 export function queryOf(c: Context): { readonly query: string; readonly consistency: Consistency } {
   const consistency = c.req.query("consistency") ?? "linearizable";
   if (consistency !== "linearizable" && consistency !== "stale")

@@ -67,6 +67,11 @@ export class Canon {
     return this.#sessions.get(id);
   }
 
+  /** Every session that was ever opened. */
+  get sessions(): ReadonlyMap<SessionId, Session> {
+    return this.#sessions;
+  }
+
   get #next(): Slot {
     return (this.prefix + 1) as Slot;
   }

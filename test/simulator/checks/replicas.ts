@@ -1,10 +1,12 @@
 /**
  * EXECUTED_IS_CHOSEN, UNACTIVATED and REPLICAS_AGREE: what each replica executes, slot by slot, and the state it is in then.
  */
+import { Replica } from "../../../shared/protocol/replica.ts";
 import type { Slot } from "../../../shared/protocol/slot.ts";
 import type { Subject } from "../subject.ts";
-import { check } from "../violation.ts";
+import { type Check, check } from "../violation.ts";
 import type { Canon } from "./canon.ts";
+import { faultOfMemory } from "./memory.ts";
 import type { TableChecks } from "./tables.ts";
 
 export class Replicas {
@@ -33,10 +35,41 @@ export class Replicas {
       chosen === text,
       () => `${name} executed ${text} in slot ${slot}, where ${chosen ?? "nothing"} is chosen`,
     );
+    this.#compare(name, slot, state, "REPLICAS_AGREE");
+  }
+
+  /** A snapshot takes the place of the slots after `before`. */
+  installed(name: string, before: Slot, slot: Slot, replica: Replica): void {
+    check(
+      "EXECUTED_IS_CHOSEN",
+      slot > before && slot <= this.#canon.prefix && this.#tableChecks.isClaimed(slot),
+      () => `${name} installed a snapshot of slot ${slot} after slot ${before}, and no Head ever claimed it`,
+    );
+    this.#compare(name, slot, replica.state, "REPLICAS_AGREE");
+    this.checkMemory(name, replica);
+  }
+
+  /** What somebody would be who had nothing but this table. */
+  restored(table: string, slot: Slot, frozen: Uint8Array): void {
+    const replica = new Replica(this.#subject.code);
+    replica.install(frozen);
+    check("HEAD_CLAIM", replica.applied === slot, () => `${table} has slot ${replica.applied}, not ${slot}`);
+    check("HEAD_CLAIM", slot <= this.#canon.prefix, () => `${table} has slot ${slot}, which is not chosen`);
+    this.#compare(table, slot, replica.state, "HEAD_CLAIM");
+    this.checkMemory(table, replica);
+  }
+
+  /** Whom it has answered what, and what is in the inboxes: as the log gives it, executed here or not. */
+  checkMemory(name: string, replica: Replica): void {
+    const fault = faultOfMemory(this.#subject, this.#canon, replica);
+    check("AT_MOST_ONCE", fault === undefined, () => `${name} after slot ${replica.applied}: ${fault}`);
+  }
+
+  #compare(name: string, slot: Slot, state: unknown, otherwise: Check): void {
     const summary = this.#subject.summary(state);
     const expected = this.#canon.summaryAt(slot);
     check(
-      summary === expected ? "REPLICAS_AGREE" : this.#subject.diagnose(state),
+      summary === expected || otherwise === "HEAD_CLAIM" ? otherwise : this.#subject.diagnose(state),
       summary === expected,
       () => `${name} is in state ${summary} after slot ${slot}, and the log gives ${expected}`,
     );

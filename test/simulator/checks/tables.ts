@@ -2,6 +2,7 @@
  * What must be true of the tables after every single write: MONOTONE, WINDOW, CHUNKS_CHOSEN, HEAD_CLAIM,
  * RECOVERABLE, SUCCESSION and UNACTIVATED. The checkers see all tables at once, which no process ever does.
  */
+import { hash } from "node:crypto";
 import {
   type Cell,
   type Content,
@@ -11,6 +12,7 @@ import {
   type Item,
   type Key,
   keyText,
+  type PartKey,
   type Value,
 } from "../../../shared/protocol/acceptor.ts";
 import { birthBallot } from "../../../shared/protocol/ballot.ts";
@@ -24,6 +26,7 @@ import {
   lastSlotOf,
   type Slot,
 } from "../../../shared/protocol/slot.ts";
+import { decodePart, nameOf, partKeys } from "../../../shared/protocol/snapshot.ts";
 import type { Table } from "../table.ts";
 import { type Check, check } from "../violation.ts";
 import { type Bits, Families } from "./families.ts";
@@ -33,6 +36,8 @@ export interface TableChecksOptions {
   readonly geometry: Geometry;
   readonly tables: readonly Table[];
   readonly onChosen: (slot: Slot, value: Value) => void;
+  /** What a table's Head claims as its snapshot, put together from its parts. */
+  readonly onSnapshot: (table: Table, slot: Slot, frozen: Uint8Array) => void;
 }
 
 /** One configuration as the checkers see it. */
@@ -73,6 +78,8 @@ export class TableChecks {
   #active: Configured | undefined;
   /** The highest slot that each table's Head ever covered, lost or not (rule U counts lost ones too). */
   readonly #covered = new Map<Table, number>();
+  /** Slots of all snapshots that a Head ever named. */
+  readonly #claimed = new Set<Slot>();
   #highestChosen = 0;
 
   constructor(options: TableChecksOptions) {
@@ -86,6 +93,11 @@ export class TableChecks {
 
   configured(number: number): Configured {
     return this.#configurations.get(number) as Configured;
+  }
+
+  /** Whether a Head ever claimed a snapshot of this slot. */
+  isClaimed(slot: Slot): boolean {
+    return this.#claimed.has(slot);
   }
 
   /** From now on its tables may be founded. */
@@ -132,6 +144,7 @@ export class TableChecks {
     else if (key.kind === "head")
       this.#wroteHead(table, before as Head | undefined, after as Head | undefined);
     else if (key.kind === "chunk") this.#wroteChunk(table, key.chunk, after as Content | undefined);
+    else this.#wrotePart(table, key, after as Content | undefined);
     if (before === undefined && (key.kind === "cell" || key.kind === "head"))
       for (const configured of this.#configurations.values()) this.#noteUsable(configured, table);
   }
@@ -146,7 +159,9 @@ export class TableChecks {
     for (let slot = 1; slot <= this.#highestChosen; slot++) this.#checkSlot(slot as Slot);
     for (const table of this.active.tables) {
       const head = table.item(HEAD) as Head | undefined;
-      if (head !== undefined) this.#checkHeadClaim(table, 0, head.covered);
+      if (head === undefined) continue;
+      this.#checkSnapshot(table, head);
+      this.#checkHeadClaim(table, head.snapshotSlot, head.covered);
     }
   }
 
@@ -196,8 +211,37 @@ export class TableChecks {
     check("MONOTONE", after.covered % this.#options.geometry.chunkSlots === 0, where);
     const { covered, snapshotSlot } = before ?? FIRST_HEAD;
     check("MONOTONE", covered <= after.covered && snapshotSlot <= after.snapshotSlot, where);
-    this.#checkHeadClaim(table, covered, after.covered);
+    if (after.snapshotSlot > snapshotSlot) {
+      this.#claimed.add(after.snapshotSlot);
+      this.#checkSnapshot(table, after);
+    }
+    this.#checkHeadClaim(table, Math.max(covered, after.snapshotSlot), after.covered);
     this.#covered.set(table, Math.max(this.#covered.get(table) ?? 0, after.covered));
+  }
+
+  /** Its parts are there, whole and the right ones, and give the state that the chosen log gives. */
+  #checkSnapshot(table: Table, { snapshot, snapshotSlot, covered }: Head): void {
+    if (snapshotSlot === 0) return;
+    const where = (): string => `the Head of ${table.id} claims snapshot ${snapshot}`;
+    check("HEAD_CLAIM", snapshotSlot <= covered, () => `${where()} and covers slot ${covered}`);
+    const parts = partKeys(snapshot).map((key) => (table.item(key) as Content | undefined)?.content);
+    const frozen = parts.map((part) => {
+      check("HEAD_CLAIM", part !== undefined, () => `${where()}, and a part of it is missing`);
+      return decodePart(part.text);
+    });
+    const digests = parts.map((part) => hash("sha256", (part as Value).text));
+    const name = nameOf(snapshotSlot, digests, (text) => hash("sha256", text));
+    check("HEAD_CLAIM", name === snapshot, () => `${where()}, and has the parts of ${name}`);
+    this.#options.onSnapshot(table, snapshotSlot, Buffer.concat(frozen));
+  }
+
+  #wrotePart(table: Table, { snapshot }: PartKey, after: Content | undefined): void {
+    const head = table.item(HEAD) as Head | undefined;
+    check(
+      "HEAD_CLAIM",
+      after !== undefined || head?.snapshot !== snapshot,
+      () => `a part of ${snapshot} of ${table.id} was dropped, and its Head claims it`,
+    );
   }
 
   /** Its chunks are there, and chunks hold only chosen values. */
@@ -217,7 +261,7 @@ export class TableChecks {
     const [first, last] = [firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk)];
     check(
       "HEAD_CLAIM",
-      after !== undefined || (head?.covered ?? 0) < last,
+      after !== undefined || (head?.covered ?? 0) < last || (head?.snapshotSlot ?? 0) >= last,
       () => `chunk ${chunk} of ${table.id} was dropped, and its Head covers it`,
     );
     const values = (after?.content.text ?? "").split("\n").slice(1);
