@@ -21,7 +21,11 @@ function openDynamodb({ id, location, incarnation }: AcceptorServer): AcceptorSt
   const place = awsPlace("DYNAMODB");
   const opened = import("./dynamodb.ts").then(
     ({ dynamodbClient, dynamodbStore }) => dynamodbStore(table, incarnation, dynamodbClient(region, place)),
-    (error: unknown) => process.emitWarning(`acceptor ${id} needs the AWS SDK: ${error}`, "TableWarning"),
+    (error: unknown) =>
+      process.emitWarning(
+        `acceptor ${id} cannot be opened (${error}): npm install @aws-sdk/client-dynamodb`,
+        "TableWarning",
+      ),
   );
   return {
     async execute(machine, verbs) {

@@ -4,7 +4,7 @@
  * tested in test/aws.
  */
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { GONE, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
+import { GONE, HEAD, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { createDynamodbTable, dynamodbClient, dynamodbStore } from "../../shared/storage/dynamodb.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
@@ -16,7 +16,21 @@ import {
   FaultyDynamodb,
   faults,
 } from "../support/faulty-dynamodb.ts";
-import { applied, b2, chunk, contentVerbs, createCell, readCell, refused, value, vote } from "./items.ts";
+import {
+  advance,
+  applied,
+  b2,
+  CELL,
+  chunk,
+  contentVerbs,
+  createCell,
+  createHead,
+  part,
+  readCell,
+  refused,
+  value,
+  vote,
+} from "./items.ts";
 
 const MACHINE = "conformance/faults" as MachineId;
 const VOTE = vote(b2, 1, "value");
@@ -75,6 +89,44 @@ const PASSING: Readonly<Record<string, Fault>> = {
   "a server that hangs": faults.hang,
   "a server that hangs in its reply": faults.hangInReply,
 };
+
+describe("requests", () => {
+  const { put, drop } = contentVerbs(chunk(0), value("content"));
+  const promise: Verb = { verb: "promise", key: CELL, ballot: b2 };
+  const ONE_REQUEST: readonly (readonly [Verb, string])[] = [
+    [createCell, "PutItem"],
+    [createHead, "PutItem"],
+    [promise, "UpdateItem"],
+    [VOTE, "UpdateItem"],
+    [advance(8, 0, "-"), "UpdateItem"],
+    [put, "PutItem"],
+    [drop, "DeleteItem"],
+    [readCell, "GetItem"],
+  ];
+  const said = () => server.requests.filter(({ operation }) => operation !== "DescribeTable");
+
+  test.each(ONE_REQUEST)("each verb is one request for one item: $verb", async (verb, operation) => {
+    await say(verb);
+    expect(said().map((request) => request.operation)).toEqual([operation]);
+  });
+
+  test("reads are consistent, whatever is read", async () => {
+    for (const key of [CELL, HEAD, chunk(0), part("8-aa", 0)]) await say({ verb: "read", key });
+    expect(said()).toHaveLength(4);
+    for (const { input } of said()) expect(input).toMatchObject({ ConsistentRead: true });
+  });
+
+  test("every write but a drop is conditional, asks for what beats it, and denies nothing", async () => {
+    for (const [verb] of ONE_REQUEST) if (verb.verb !== "drop" && verb.verb !== "read") await say(verb);
+    expect(said()).toHaveLength(6);
+    for (const { operation, input } of said()) {
+      expect(input.ConditionExpression).toMatch(/^attribute_(not_)?exists\(pk\)/);
+      expect(input.ConditionExpression).not.toMatch(/\bNOT\b|<>/);
+      const isCreate = operation === "PutItem" && !("ExpressionAttributeValues" in input);
+      if (!isCreate) expect(input).toMatchObject({ ReturnValuesOnConditionCheckFailure: "ALL_OLD" });
+    }
+  });
+});
 
 describe("trouble that may pass", () => {
   test.each(Object.entries(PASSING))("%s leaves the outcome unknown", async (_, fault) => {

@@ -71,8 +71,8 @@ export const answering = (answer: Answer): Fault => {
 };
 
 export class FaultyDynamodb {
-  /** The operation of each request that came. */
-  readonly operations: string[] = [];
+  /** Each request that came. */
+  readonly requests: { readonly operation: string; readonly input: Readonly<Record<string, unknown>> }[] = [];
   readonly #faults: { readonly operation: string; readonly fault: Fault }[] = [];
   readonly #answer: (exchange: Omit<Exchange, "execute">) => Promise<Answer>;
   readonly #server: Server;
@@ -89,6 +89,10 @@ export class FaultyDynamodb {
       const answer = await fetch(url, { method: "POST", body, headers: headers as Record<string, string> });
       return { status: answer.status, body: await answer.text() };
     });
+  }
+
+  get operations(): readonly string[] {
+    return this.requests.map(({ operation }) => operation);
   }
 
   get url(): string {
@@ -114,7 +118,7 @@ export class FaultyDynamodb {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await text(request);
     const operation = String(request.headers["x-amz-target"]).split(".")[1] ?? "";
-    this.operations.push(operation);
+    this.requests.push({ operation, input: JSON.parse(body) });
     const index = this.#faults.findIndex((faulty) => faulty.operation === operation);
     const [faulty] = index < 0 ? [] : this.#faults.splice(index, 1);
     const exchange = { operation, request, body, response };
