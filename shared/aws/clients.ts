@@ -18,6 +18,8 @@ export interface ClientSettings {
   readonly endpoint?: string;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
   readonly maxAttempts: 1;
+  /** Whatever AWS_RETRY_MODE says: "adaptive" holds back requests by itself. */
+  readonly retryMode: "standard";
   readonly requestHandler: {
     readonly connectionTimeout: number;
     readonly requestTimeout: number;
@@ -57,6 +59,7 @@ export function awsClient<Client>(
     region,
     ...placeSettings(place),
     maxAttempts: 1,
+    retryMode: "standard",
     requestHandler: {
       connectionTimeout: CONNECT_MS_MAX,
       requestTimeout: REQUEST_MS_MAX,
