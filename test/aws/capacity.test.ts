@@ -70,9 +70,11 @@ async function given(...verbs: readonly Verb[]): Promise<void> {
   for (const verb of verbs) await cost(verb);
 }
 
+/** What is unknown, on a busy machine, is said and counted again. */
 async function cost(...verbs: readonly Verb[]): Promise<number> {
   units = 0;
   const outcomes = await store.execute(machine, verbs);
+  if (outcomes.some(({ outcome }) => outcome === "unknown")) return cost(...verbs);
   expect(outcomes.map(({ outcome }) => outcome)).toEqual(verbs.map(() => "applied"));
   return units;
 }

@@ -29,6 +29,7 @@ import {
   createHead,
   headOf,
   readCell,
+  readHead,
   refused,
   value,
   vote,
@@ -40,8 +41,16 @@ import { deleteTable, freshName, newTable, REGION, storeOn, type Table } from ".
 const MACHINE = "conformance/dynamodb" as MachineId;
 const LOCAL = inject("dynamodbLocal");
 
-const say = async (store: AcceptorStore, verb: Verb): Promise<Outcome | undefined> =>
+const sayOnce = async (store: AcceptorStore, verb: Verb): Promise<Outcome | undefined> =>
   (await store.execute(MACHINE, [verb]))[0];
+
+/** The identical verb again while its outcome is unknown, as an emulator on a busy machine may leave it. */
+async function say(store: AcceptorStore, verb: Verb): Promise<Outcome | undefined> {
+  let outcome = await sayOnce(store, verb);
+  for (let again = 0; outcome?.outcome === "unknown" && again < 10; again++)
+    outcome = await sayOnce(store, verb);
+  return outcome;
+}
 
 async function tableAndStore(): Promise<{ table: Table; store: AcceptorStore }> {
   const table = await newTable(LOCAL);
@@ -96,7 +105,11 @@ describe("a reply that is lost after the write", () => {
     const { table, store } = await tableAndStore();
     const proxy = await FaultyDynamodb.before(LOCAL).listen();
     onTestFinished(() => proxy.close());
-    return { table: { ...table, endpoint: proxy.url }, store, proxy };
+    const faulty = storeOn({ ...table, endpoint: proxy.url });
+    onTestFinished(() => faulty.close());
+    // Opened and connected, so that the next thing to go wrong is what the test wants.
+    await say(faulty, readHead);
+    return { table, store, proxy, faulty };
   }
   const read = ({ key }: Verb): Verb => ({ verb: "read", key });
 
@@ -107,12 +120,10 @@ describe("a reply that is lost after the write", () => {
       "replaced by a proxy's": faults.foreign503AfterExecuting,
     }))
       test(`of ${verb.verb}, ${how}: unknown, and said again it is applied`, async () => {
-        const { table, store, proxy } = await behindFaults();
+        const { store, proxy, faulty } = await behindFaults();
         for (const each of given) await say(store, each);
-        const faulty = storeOn(table);
-        onTestFinished(() => faulty.close());
         proxy.fault(operation, fault);
-        expect(await say(faulty, verb)).toEqual(UNKNOWN);
+        expect(await sayOnce(faulty, verb)).toEqual(UNKNOWN);
         expect(await say(store, read(verb)), "it was written").toEqual(stands);
         expect(await say(faulty, verb)).toEqual(outcome);
         expect(await say(store, read(verb))).toEqual(stands);
@@ -132,12 +143,10 @@ describe("a reply that is lost after the write", () => {
   }
 
   test("what came in between refuses the repetition, and shows that the first attempt counted", async () => {
-    const { table, store, proxy } = await behindFaults();
+    const { store, proxy, faulty } = await behindFaults();
     await say(store, createCell);
-    const faulty = storeOn(table);
-    onTestFinished(() => faulty.close());
     proxy.fault("UpdateItem", faults.loseReply);
-    expect(await say(faulty, vote(b2, 1, "value"))).toEqual(UNKNOWN);
+    expect(await sayOnce(faulty, vote(b2, 1, "value"))).toEqual(UNKNOWN);
     await say(store, { verb: "promise", key: CELL, ballot: b3 });
     expect(await say(faulty, vote(b2, 1, "value"))).toEqual(
       refused({ ...voted(b2, 1, "value"), promised: b3 } as typeof bornCell),
@@ -167,7 +176,7 @@ describe("sizes", () => {
     const overhead = `pk${MACHINE}#A#0vldg${value("").digest}`.length;
     const [fits, tooLarge] = [0, 1].map((more) => value("x".repeat(ITEM_BYTES_MAX - overhead + more)));
     expect(await say(store, contentVerbs(chunk(0), fits!).put)).toEqual(applied());
-    expect(await say(store, contentVerbs(chunk(0), tooLarge!).put)).toEqual(UNKNOWN);
+    expect(await sayOnce(store, contentVerbs(chunk(0), tooLarge!).put)).toEqual(UNKNOWN);
     expect(warned).toEqual([expect.stringContaining("at most 409600")]);
     const client = dynamodbClient(REGION, { endpoint: LOCAL });
     onTestFinished(() => client.destroy());

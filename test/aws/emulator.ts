@@ -20,6 +20,8 @@ export interface Start {
 
 /** Not part of the project, and gone with node_modules. */
 const CACHE = "node_modules/.cache/theseus";
+/** A registry may fail for a moment. */
+const FETCH_ATTEMPTS_MAX = 3;
 const READY_MS_MAX = 60_000;
 const TERM_MS_MAX = 5_000;
 const POLL_MS = 50;
@@ -34,11 +36,17 @@ export async function cached(name: string, fetch: (folder: string) => Promise<vo
   const folder = join(CACHE, name);
   const mark = join(folder, "complete");
   if (existsSync(mark)) return folder;
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(folder, { recursive: true });
-  await fetch(folder);
-  mkdirSync(mark);
-  return folder;
+  for (let attempt = 1; ; attempt++) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    try {
+      await fetch(folder);
+      mkdirSync(mark);
+      return folder;
+    } catch (error) {
+      if (attempt === FETCH_ATTEMPTS_MAX) throw error;
+    }
+  }
 }
 
 /** Runs a program to its end. @throws Error with what it said; `needs` says what to do when it is not there. */
