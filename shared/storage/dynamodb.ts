@@ -3,10 +3,12 @@
  * sockets of this table alone, so that a slow table holds up no other.
  *
  * Where the reply is missing, or says anything but that the condition does not hold, the outcome is unknown. A table
- * that is not there, or is not the one that the registry has on record, is lost for good. That is looked at before the
- * first verb, and again whenever a cell or Head is missing: a table born anew, or restored, has forgotten what it
- * promised, and no condition of a write would notice (PROTOCOL §11).
+ * that is not there, or is not the one that the registry has on record, is lost for good: one born anew, or restored,
+ * has forgotten what it promised, and no condition of a write would notice (PROTOCOL §11). That is looked at before the
+ * first verb, whenever a cell or Head is missing, and beside the promises with which somebody starts to lead.
  */
+import { performance } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { type AwsPlace, awsClient } from "../aws/clients.ts";
 import { GONE, type Outcome, UNKNOWN, type Verb } from "../protocol/acceptor.ts";
@@ -21,6 +23,10 @@ export { createDynamodbTable, type NewTable, type TableRecord } from "./dynamodb
 
 /** While a table does not answer, what waits for it must not fill the memory: beyond this it is unknown at once. */
 const VERBS_UNDER_WAY_MAX = 2_000;
+/** Whoever takes over a thousand machines need not look a thousand times. */
+const BETWEEN_LOOKS_MS = 10_000;
+/** A leader change waits no longer for what AWS only describes tables with. */
+const LOOK_MS_MAX = 500;
 
 /** @throws RangeError for an endpoint that is not on this machine (aws/clients.ts). */
 export function dynamodbClient(region: string, place: AwsPlace): DynamoDBClient {
@@ -49,6 +55,7 @@ class DynamodbStore implements AcceptorStore {
   #state: "unopened" | "open" | "lost" = "unopened";
   /** A look at the incarnation that is under way: whoever wants one meanwhile shares it. */
   #look: Promise<void> | undefined;
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
   #trouble = "";
   #closed: Promise<void> | undefined;
 
@@ -85,7 +92,9 @@ class DynamodbStore implements AcceptorStore {
     if (tooLarge !== undefined) throw new RangeError(tooLarge);
     if (this.#state === "unopened") await this.#lookAtIncarnation();
     if (this.#isLost()) return GONE;
+    const look = verb.verb === "promise" ? this.#lookNowAndThen() : undefined;
     const outcome = await say(this.#client, this.#table, machine, verb);
+    await look;
     const isMissing = outcome.outcome === "refused" && outcome.by === undefined;
     if (isMissing) await this.#lookAtIncarnation();
     // Also when another verb found it lost meanwhile: what a strange table answered counts for nothing.
@@ -96,9 +105,17 @@ class DynamodbStore implements AcceptorStore {
     return this.#state === "lost";
   }
 
+  /** Without an answer it goes on. */
+  async #lookNowAndThen(): Promise<void> {
+    if (performance.now() - this.#lookedAtMs < BETWEEN_LOOKS_MS) return;
+    const late = sleep(LOOK_MS_MAX, undefined, { ref: false });
+    await Promise.race([late, this.#lookAtIncarnation().catch(() => undefined)]);
+  }
+
   #lookAtIncarnation(): Promise<void> {
     this.#look ??= this.#compareIncarnation().finally(() => {
       this.#look = undefined;
+      this.#lookedAtMs = performance.now();
     });
     return this.#look;
   }

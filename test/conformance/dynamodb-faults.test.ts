@@ -3,7 +3,7 @@
  * person when it will not pass. The server is a real one that speaks DynamoDB's protocol; what DynamoDB itself does is
  * tested in test/aws.
  */
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { GONE, HEAD, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { createDynamodbTable, dynamodbClient, dynamodbStore } from "../../shared/storage/dynamodb.ts";
@@ -256,6 +256,44 @@ describe("loss", () => {
     expect(await store.execute(MACHINE, lanes)).toEqual(lanes.map(() => refused()));
     const looks = server.operations.filter((operation) => operation === "DescribeTable").length;
     expect(looks).toBeLessThan(lanes.length / 2);
+  });
+
+  describe("that a restored table would hide: its cells are there, and older", () => {
+    const promise: Verb = { verb: "promise", key: CELL, ballot: b2 };
+    const promised = ok({ Attributes: { pb: { S: b2 }, sl: { N: "0" } } });
+    const laterOn = (ms: number) => {
+      const now = performance.now();
+      vi.spyOn(performance, "now").mockImplementation(() => now + ms);
+    };
+    const looks = () => server.operations.filter((operation) => operation === "DescribeTable").length;
+    beforeEach(async () => {
+      await say(VOTE);
+      server.fault("UpdateItem", answering(promised), answering(promised));
+    });
+    afterEach(() => vi.restoreAllMocks());
+
+    test("shows when somebody starts to lead, a while after it was looked at", async () => {
+      laterOn(11_000);
+      table = { ...table, TableId: "restored" };
+      expect(await store.execute(MACHINE, [promise, promise])).toEqual([GONE, GONE]);
+      expect(looks(), "at its opening, and once for all lanes").toBe(2);
+    });
+
+    test("is not looked for at every turn", async () => {
+      laterOn(9_000);
+      expect(await say(promise)).toMatchObject({ outcome: "applied" });
+      expect(looks()).toBe(1);
+    });
+
+    test.each([
+      ["fail", answering(errorAnswer("InternalServerError", 500))],
+      ["do not end", faults.hang],
+    ])("does not stop a leader change while descriptions %s", async (_, fault) => {
+      laterOn(11_000);
+      server.fault("DescribeTable", fault);
+      expect(await say(promise)).toMatchObject({ outcome: "applied" });
+      expect(looks()).toBe(2);
+    });
   });
 
   test("DescribeTable may be behind: a table that answers reads is not lost", async () => {
