@@ -5,9 +5,15 @@
 import { cpus, release, totalmem } from "node:os";
 import { commit } from "./commit.ts";
 import { failover } from "./failover.ts";
+import { manyMachines } from "./many-machines.ts";
 import { reconfigure } from "./reconfigure.ts";
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { commit, failover, reconfigure };
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  commit,
+  failover,
+  reconfigure,
+  "many-machines": manyMachines,
+};
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => BENCHMARKS[name] === undefined);

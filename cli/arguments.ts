@@ -72,6 +72,10 @@ export function tableCount(text: string): number {
   return wholeNumber(text, TABLES_MIN, TABLES_MAX);
 }
 
+export function spareCount(text: string): number {
+  return wholeNumber(text, 0, TABLES_MAX);
+}
+
 export function slotNumber(text: string): number {
   return wholeNumber(text, 1, Number.MAX_SAFE_INTEGER);
 }

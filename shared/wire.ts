@@ -46,16 +46,36 @@ export interface CommandAnswer {
  * One acceptor in another's place (default: one that the machine does not use yet), a named mode of these, or any two
  * families that meet: weights, grids, whatever a list of sets can say.
  */
-export type ReconfigureRequest =
+export type ReconfigureRequest = (
   | { readonly replace: string; readonly by?: string }
   | { readonly mode: string; readonly acceptors: readonly string[] }
-  | { readonly quorums: QuorumSpec };
+  | { readonly quorums: QuorumSpec }
+) & {
+  /** Who asks for it, as is recorded. */
+  readonly operator?: string;
+  /** Why it is to be activated though too few leader processes endorse it; recorded for good. */
+  readonly override?: string;
+};
 /** The activated configuration. */
 export interface ReconfigureAnswer {
   readonly number: number;
   readonly previous: number;
   readonly mode: string;
   readonly acceptors: readonly string[];
+}
+
+/** The same nonce starts the same leader, so that it may be repeated. */
+export interface StartLeaderRequest {
+  readonly nonce: string;
+}
+/** Ordered; `status` shows the leader once it runs. */
+export interface StartLeaderAnswer {
+  readonly request: string;
+  readonly leader: string;
+}
+/** Its stop is ordered, and its id is never used again. */
+export interface RetireLeaderAnswer {
+  readonly retired: string;
 }
 
 /** `drained`: it leads nothing and takes nothing, and may be stopped. `machines`: how many it still leads. */
@@ -109,13 +129,19 @@ export interface DeploymentStatus {
     readonly id: string;
     readonly kind: string;
     readonly location: string;
+    /** What the registry has it for: active, spare, suspected (machines move off it) or retired (it is being deleted). */
     readonly role: string;
+    /** What it says to this process: live, suspected (nothing) or lost. */
     readonly state: string;
+    /** What takes the place of a suspected one. */
+    readonly replacement?: string;
   }[];
   readonly registry: {
     readonly configuration: number;
     readonly acceptors: readonly string[];
     readonly address: string;
+    /** How many of its requests are not carried out yet. */
+    readonly outbox: number;
   };
   readonly machines: readonly MachineStatus[];
 }
@@ -156,6 +182,7 @@ const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   forbidden: { status: 403, title: "The caller may not do this", error: Forbidden },
   stale_sequence: { status: 409, title: "A later sequence was executed already", error: Refused },
   apply_failed: { status: 422, title: "The machine failed on this command", error: Refused },
+  not_endorsed: { status: 409, title: "Too few leader processes agree", error: Refused },
   query_failed: { status: 422, title: "The machine failed on this query", error: Refused },
   not_leader: { status: 421, title: "Another process leads this machine", error: Unavailable },
   unavailable: { status: 503, title: "Not executed; try again", error: Unavailable },

@@ -10,12 +10,14 @@ const PORT = 7707;
 const LEADERS = 2;
 /** 2f + 1 with f = 1: the talk's three servers. */
 const TABLES = 3;
+const SPARES = 1;
 
 interface Options extends GlobalOptions {
   readonly dir?: string;
   readonly port: number;
   readonly leaders: number;
   readonly tables: number;
+  readonly spares: number;
 }
 
 export function addDev(program: Command): void {
@@ -28,17 +30,18 @@ export function addDev(program: Command): void {
     .option("--leaders <number>", "how many leader processes", args.leaderCount, LEADERS)
     .option(
       "--tables <number>",
-      "how many tables; more than 3 leave some to replace others",
+      "how many tables to begin with, for the machines to be spread over",
       args.tableCount,
       TABLES,
     )
+    .option("--spares <number>", "how many tables are kept ready for repairs", args.spareCount, SPARES)
     .action((file: string, _: unknown, command: Command) => run(file, command.optsWithGlobals<Options>()));
 }
 
 function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  const { port, leaders, tables } = options;
-  return dev({ file, dir, port, leaders, tables, report: (event) => printLine(shown(event)) });
+  const { port, leaders, tables, spares } = options;
+  return dev({ file, dir, port, leaders, tables, spares, report: (event) => printLine(shown(event)) });
 }
 
 /** Of its own for each file: two machines of one name, from two files, are two machines. */

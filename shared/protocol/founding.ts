@@ -23,6 +23,66 @@ export type FoundingEffect =
   | { readonly effect: "founded"; readonly on: readonly AcceptorId[] }
   | { readonly effect: "cannotFound"; readonly lost: readonly AcceptorId[] };
 
+/** What makes one acceptor part of a configuration. A witness has no Head. */
+export function foundingVerbs(
+  { number }: Configuration,
+  quorums: QuorumSystem,
+  geometry: Geometry,
+  of: AcceptorId,
+): readonly Verb[] {
+  const cells = allLanes(geometry).map((lane): Verb => {
+    return { verb: "create", key: { kind: "cell", configuration: number, lane } };
+  });
+  return quorums.witnesses.has(of) ? cells : [...cells, { verb: "create", key: HEAD }];
+}
+
+/** Quorums of both kinds, and full acceptors that rule U can count on: witnesses alone would stop after K slots (§10). */
+function canServe(quorums: QuorumSystem, by: ReadonlySet<AcceptorId>): boolean {
+  const full = quorums.full.filter((acceptor) => by.has(acceptor));
+  const isQuorum = quorums.hasReadQuorum(by) && quorums.hasWriteQuorum(by);
+  return isQuorum && quorums.meetsEveryReadQuorum(new Set(full));
+}
+
+export interface FoundingInPassing {
+  readonly configuration: Configuration;
+  readonly quorums: QuorumSystem;
+  readonly geometry: Geometry;
+  readonly requests: Requests;
+  readonly lose: (acceptor: AcceptorId) => void;
+}
+
+/**
+ * A leader that walks forward founds what it is about to lead (§8), and goes on once nobody has to be asked again
+ * who is needed: whoever did not answer refuses until it is asked by the next one.
+ */
+export function foundInPassing(
+  { configuration, quorums, geometry, requests, lose }: FoundingInPassing,
+  acceptors: readonly AcceptorId[],
+  done: () => void,
+): void {
+  const created = new Set<AcceptorId>();
+  let unsettled = acceptors.length;
+  const settle = (): void => {
+    if (--unsettled === 0) done();
+  };
+  for (const acceptor of acceptors) {
+    const outcomes: Outcome[] = [];
+    const verbs = foundingVerbs(configuration, quorums, geometry, acceptor);
+    const onCreated = (outcome: Outcome): void => {
+      if (outcomes.push(outcome) < verbs.length) return;
+      if (outcomes.every((each) => each.outcome === "applied")) created.add(acceptor);
+      else lose(acceptor);
+      settle();
+    };
+    const isNeeded = (): boolean => {
+      if (!canServe(quorums, created)) return true;
+      settle();
+      return false;
+    };
+    requests.ask(acceptor, verbs, (_, outcome) => onCreated(outcome), isNeeded);
+  }
+}
+
 export class Founding {
   readonly #configuration: Configuration;
   readonly #geometry: Geometry;
@@ -55,18 +115,10 @@ export class Founding {
 
   #found(): void {
     for (const acceptor of this.#quorums.acceptors) {
-      const verbs = this.#verbs(acceptor);
+      const verbs = foundingVerbs(this.#configuration, this.#quorums, this.#geometry, acceptor);
       this.#missing.set(acceptor, verbs.length);
       this.#requests.ask(acceptor, verbs, (_, outcome) => this.#onCreated(acceptor, outcome));
     }
-  }
-
-  #verbs(acceptor: AcceptorId): readonly Verb[] {
-    const cells = allLanes(this.#geometry).map((lane): Verb => {
-      const key = { kind: "cell", configuration: this.#configuration.number, lane } as const;
-      return { verb: "create", key };
-    });
-    return this.#quorums.witnesses.has(acceptor) ? cells : [...cells, { verb: "create", key: HEAD }];
   }
 
   #onCreated(acceptor: AcceptorId, outcome: Outcome): void {
@@ -76,19 +128,11 @@ export class Founding {
     if (missing === 0 && !this.#lost.has(acceptor)) this.#created.add(acceptor);
   }
 
-  /** Quorums of both kinds, and full acceptors that rule U can count on: witnesses alone would stop after K slots (§10). */
-  get #isEnough(): boolean {
-    const full = this.#quorums.full.filter((acceptor) => this.#created.has(acceptor));
-    const canServe =
-      this.#quorums.hasReadQuorum(this.#created) && this.#quorums.hasWriteQuorum(this.#created);
-    return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));
-  }
-
   #conclude(): void {
     const created = this.#created;
     const all = created.size === this.#quorums.acceptors.length;
     const settled = created.size + this.#lost.size === this.#quorums.acceptors.length;
-    if (all || (this.#isEnough && (settled || this.#hurried))) {
+    if (all || (canServe(this.#quorums, created) && (settled || this.#hurried))) {
       this.#over = true;
       this.#effects.push({ effect: "founded", on: [...created] });
     } else if (settled) {

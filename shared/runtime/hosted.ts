@@ -12,7 +12,8 @@ import type { AcceptorId } from "../protocol/quorum.ts";
 import type { Reply } from "../protocol/session.ts";
 import type { Slot } from "../protocol/slot.ts";
 import type { Command } from "../protocol/value.ts";
-import { Host, type HostOptions } from "./host.ts";
+import { Host } from "./host.ts";
+import type { HostOptions } from "./host-options.ts";
 
 /** Well inside the time that a container has between SIGTERM and SIGKILL. */
 const HAND_OVER_MS_MAX = 3_000;
@@ -23,6 +24,7 @@ export interface HostedEvents {
   abdicated: [abdication: Abdication, ballot: Ballot];
   lost: [acceptor: AcceptorId];
   executed: [slot: Slot, text: string];
+  epochInstalled: [configuration: Configuration];
   installed: [slot: Slot];
 }
 
@@ -41,6 +43,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
         abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
         lost: (acceptor) => this.emit("lost", acceptor),
         executed: (slot, text) => this.emit("executed", slot, text),
+        epochInstalled: (configuration) => this.emit("epochInstalled", configuration),
         installed: (slot) => this.emit("installed", slot),
       },
     });
@@ -138,6 +141,7 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
       return brokenHere(machine, `invariant ${abdication.alarm.invariant}: ${abdication.alarm.detail}`);
     case "broken":
       return brokenHere(machine, abdication.detail);
+    case "moved":
     case "overtaken":
     case "stopped":
       return new Unavailable("not_leader", `this process no longer leads ${machine}: try again`);

@@ -214,6 +214,8 @@ describe("loss", () => {
     const said = server.operations.length;
     expect(await store.execute(MACHINE, [VOTE, createCell, readCell])).toEqual([GONE, GONE, GONE]);
     expect(server.operations, "nobody is asked any more").toHaveLength(said);
+    await store.close();
+    expect(await say(readCell), "closing does not make it less lost").toEqual(GONE);
     expect(warned).toEqual(["The table t is not there."]);
   });
 

@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Forbidden, Invalid, OutcomeUnknown, Unavailable } from "../../shared/errors.ts";
 import { BODY_BYTES_MAX } from "../../shared/limits.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { type Served, serve } from "../../shared/runtime/http/serve.ts";
@@ -199,6 +200,7 @@ describe("reads", () => {
     expect((await get("/v1/status")).body).toHaveProperty("leaders");
     expect((await get("/v1/machines")).body).toEqual({ machines: ["tally/main"] });
     expect((await get("/v1/machines?after=tally/main")).body).toEqual({ machines: [] });
+    expect((await post("/v1/leaders/leader-1/drain", {})).body).toMatchObject({ state: "drained" });
   });
 
   test("the log is JSON lines from the slot on that was asked for", async () => {
@@ -421,6 +423,7 @@ describe("what is malformed is refused before a slot is taken, and the server li
     ["path traversal", 404, "not_found", at("/v1/machines/../../etc/passwd")],
     ["GET of a POST", 405, "invalid_request", at(COMMANDS)],
     ["DELETE", 405, "invalid_request", at(MAIN, "DELETE")],
+    ["a leader that cannot be", 400, "invalid_request", { ...send({}), path: "/v1/leaders/a%20b/drain" }],
     ["POST of a GET", 405, "invalid_request", { ...send({}), path: "/v1/status" }],
     [
       "a foreign Host",
@@ -514,6 +517,56 @@ describe("the server", () => {
     expect(await text(incoming)).toBe("done");
     await closed;
     agent.destroy();
+  });
+});
+
+describe("reconfiguring and endorsing", () => {
+  test.each<[object, RegExp]>([
+    [{ replace: "a", override: "hurry" }, /operator must match/],
+    [{ replace: "a", operator: "ada", override: " " }, /override must match/],
+    [{ replace: "a", operator: "a\nda" }, /operator must match/],
+    [{ replace: "a", operator: 7 }, /operator must match/],
+    [{ operator: "ada" }, /the body must be/],
+  ])("a reconfiguration by %j is refused", async (request, detail) => {
+    const { status, body } = await post(`${MAIN}/reconfigure`, request);
+    expect([status, body.code]).toEqual([400, "invalid_request"]);
+    expect(body.detail).toMatch(detail);
+  });
+
+  test.each<[unknown, RegExp]>([
+    [{}, /configuration must be a number/],
+    [{ machine: "tally/main", configuration: "2" }, /configuration must be a number/],
+    [{ machine: "tally", configuration: 2 }, /instance's id must match/],
+    [{ machine: "tally/main/1", configuration: 2 }, /machine must be a machine's name/],
+    [{ configuration: 2 }, /a machine's name must match/],
+    [{ machine: "tally/main", configuration: 2, expires: 1 }, /unknown field/],
+    [[], /expected an object/],
+  ])("an endorsement of %j is refused", async (request, detail) => {
+    const { status, body } = await post("/v1/endorsements", request);
+    expect([status, body.code]).toEqual([400, "invalid_request"]);
+    expect(body.detail).toMatch(detail);
+  });
+
+  test("who endorses answers with the endorsement, and who does not says why", async () => {
+    const request = { machine: "tally/main", configuration: 2 };
+    expect(await post("/v1/endorsements", request)).toMatchObject({
+      status: 409,
+      body: { code: "not_endorsed", retryable: false },
+    });
+    const endorsement = {
+      leader: "l1",
+      machine: "tally/main" as MachineId,
+      previous: 1,
+      configuration: 2,
+      expires: 3,
+      signature: "s",
+    };
+    backend.endorser = { endorse: async () => endorsement };
+    expect(await post("/v1/endorsements", request)).toEqual({ status: 200, body: endorsement });
+  });
+
+  test("overrides are listed", async () => {
+    expect(await get("/v1/registry/audit")).toEqual({ status: 200, body: { audit: [] } });
   });
 });
 

@@ -1,11 +1,22 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { GONE, HEAD, type Head, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
+import {
+  GONE,
+  HEAD,
+  type Head,
+  type Outcome,
+  type PartKey,
+  UNKNOWN,
+  type Value,
+  type Verb,
+} from "../../shared/protocol/acceptor.ts";
 import { Archive } from "../../shared/protocol/archive.ts";
+import type { Progress } from "../../shared/protocol/copying.ts";
 import type { Alarm } from "../../shared/protocol/invariant.ts";
 import { RecentLog } from "../../shared/protocol/log.ts";
 import { type AcceptorId, majority, type QuorumSpec, QuorumSystem } from "../../shared/protocol/quorum.ts";
 import { type Ask, Requests, TRIES_MAX } from "../../shared/protocol/requests.ts";
-import type { ChunkNumber, Slot } from "../../shared/protocol/slot.ts";
+import type { ChunkNumber, Geometry, Slot } from "../../shared/protocol/slot.ts";
+import { partKeys, type Snapshot, snapshotOf } from "../../shared/protocol/snapshot.ts";
 import { encodeChunk } from "../../shared/protocol/value.ts";
 import { acceptors, Bench, chunkKey, hashed, sha256 } from "../paper/support.ts";
 
@@ -19,25 +30,30 @@ let log: RecentLog;
 let asks: Ask[];
 let lost: AcceptorId[];
 let alarms: Alarm[];
+let progress: Progress[];
 let requests: Requests;
 let archive: Archive;
 
 function start(quorums: QuorumSpec = majority(ALL)): void {
   bench = new Bench({ geometry: GEOMETRY, quorums });
   log = new RecentLog(GEOMETRY);
-  [asks, lost, alarms] = [[], [], []];
+  [asks, lost, alarms, progress] = [[], [], [], []];
   requests = new Requests((effect) => {
     if (effect.effect === "ask") asks.push(effect);
   });
-  archive = new Archive({
+  archive = archiveOf(quorums);
+}
+function archiveOf(quorums: QuorumSpec, geometry: Geometry = GEOMETRY): Archive {
+  return new Archive({
     requests,
     quorums: new QuorumSystem(quorums),
-    geometry: GEOMETRY,
+    geometry,
     digest: sha256,
     log,
     applied: () => log.last,
     lost: (of) => lost.push(of),
     alarm: (alarm) => alarms.push(alarm),
+    progress: (each) => progress.push(each),
   });
 }
 beforeEach(() => start());
@@ -81,6 +97,8 @@ const put = (number: number): Verb => ({
   key: { kind: "chunk", chunk: number as ChunkNumber },
   content: chunkOf(number),
 });
+const reads = (first: number, last: number): readonly Verb[] =>
+  Array.from({ length: last - first + 1 }, (_, index) => ({ verb: "read", key: chunkKey(first + index) }));
 const advance = (covered: number): Verb => ({ verb: "advance", key: HEAD, head: headOf(covered) });
 function settle(...tables: string[]): void {
   for (let round = 0; asks.some(({ of }) => tables.includes(of)); round++) {
@@ -126,14 +144,45 @@ describe("a chunk is archived", () => {
     expect(bench.table("S1").read(chunkKey(1))).toBeUndefined();
   });
 
-  it("one after the other on each table, on each at its own pace", () => {
+  it("with all others that are applied by then, and one Head for them all; on each table at its own pace", () => {
     note(["S1", 0], ["S2", 2]);
     apply(6);
-    expect([asked("S1"), asked("S2")]).toEqual([[put(0)], [put(1)]]);
+    expect([asked("S1"), asked("S2")]).toEqual([
+      [put(0), put(1), put(2)],
+      [put(1), put(2)],
+    ]);
     archive.work();
     expect(asks).toHaveLength(2);
+    answer("S2");
+    expect(asked("S2")).toEqual([advance(6)]);
     settle("S2");
-    expect([asked("S1"), bench.table("S2").head?.covered]).toEqual([[put(0)], 6]);
+    expect([asked("S1"), bench.table("S2").head?.covered]).toEqual([[put(0), put(1), put(2)], 6]);
+  });
+
+  it("not advanced before the last of several is acknowledged", () => {
+    note(["S1", 0]);
+    apply(6);
+    const { request } = asks.shift() as Ask;
+    requests.outcome(request, [UNKNOWN, { outcome: "applied" }, { outcome: "applied" }]);
+    expect(asks).toEqual([]);
+    requests.resend(request);
+    expect(asked("S1")).toEqual([put(0)]);
+    answer("S1");
+    expect(asked("S1")).toEqual([advance(6)]);
+  });
+
+  it("sixteen at a time, and no more than a megabyte in one request", () => {
+    const big = "x".repeat(100_000);
+    const roomy = { lanes: 64, chunkSlots: 2 };
+    log = new RecentLog(roomy);
+    archive = archiveOf(majority(ALL), roomy);
+    for (let slot = 1; slot <= 40; slot++) log.append(slot as Slot, big);
+    archive.noteHead("S1" as AcceptorId, headOf(0));
+    archive.work();
+    expect(asks.map(({ verbs }) => verbs.length)).toEqual([5, 5, 5, 1]);
+    bench.table("S1").set(HEAD, headOf(0));
+    for (let lot = 0; lot < 4; lot++) answer("S1");
+    expect(asked("S1")).toEqual([advance(32)]);
   });
 
   it("on a table only from the Head that this table showed, its snapshot kept", () => {
@@ -144,7 +193,7 @@ describe("a chunk is archived", () => {
     archive.noteHead("S1" as AcceptorId, shown);
     archive.work();
     answer("S1");
-    expect(asked("S1")).toEqual([{ verb: "advance", key: HEAD, head: { ...shown, covered: 4 } }]);
+    expect(asked("S1")).toEqual([{ verb: "advance", key: HEAD, head: { ...shown, covered: 6 } }]);
     expect(asked("S2")).toEqual([]);
   });
 
@@ -177,13 +226,26 @@ describe("what is found on the table", () => {
 
   it("a higher Head: another has archived further, and it is taken as known", () => {
     note(["S1", 0]);
-    apply(8);
+    apply(4);
     answer("S1");
     bench.table("S1").set(HEAD, headOf(6));
+    apply(8);
     answer("S1");
     expect([asked("S1"), alarms, lost]).toEqual([[put(3)], [], []]);
     settle("S1");
     expect(bench.table("S1").head?.covered).toBe(8);
+  });
+
+  it("a snapshot: another has truncated, and what is archived keeps it", () => {
+    note(["S1", 2]);
+    apply(4);
+    answer("S1");
+    const truncated = headOf(2, { snapshotSlot: 2 as Slot, snapshot: "2-1-aa" });
+    bench.table("S1").set(HEAD, truncated);
+    answer("S1");
+    expect([bench.table("S1").head, alarms, lost]).toEqual([truncated, [], []]);
+    settle("S1");
+    expect(bench.table("S1").head).toEqual({ ...truncated, covered: 4 });
   });
 
   it.each([1, 2])("nothing, as it is lost: told, and it is left alone (at step %d)", (step) => {
@@ -206,7 +268,7 @@ describe("a table that lags behind the memory", () => {
   it("gets what is forgotten from a table that has it, the rest from memory", () => {
     note(["S3", 0], ["S1", 4]);
     expect(asked("S3")).toEqual([]);
-    expect(asked("S1")).toEqual([{ verb: "read", key: chunkKey(0) }, put(2)]);
+    expect(asked("S1")).toEqual([...reads(0, 1), put(2), put(3), put(4), put(5)]);
     settle("S1", "S3");
     expect(bench.table("S3").head?.covered).toBe(KEPT + 4);
     for (let chunk = 0; chunk < 6; chunk++)
@@ -217,7 +279,7 @@ describe("a table that lags behind the memory", () => {
     note(["S3", 0], ["S1", 0]);
     expect(asks).toEqual([]);
     note(["S2", 2]);
-    expect(asked("S2").filter(({ verb }) => verb === "read")).toHaveLength(2);
+    expect(asked("S2")).toEqual([...reads(0, 0), ...reads(0, 0)]);
   });
 
   it.each<[string, Outcome]>([
@@ -233,10 +295,11 @@ describe("a table that lags behind the memory", () => {
   ])("turns to the next table when one %s, and does not ask that one again and again", (_, outcome) => {
     archive.noteHead("S1" as AcceptorId, headOf(KEPT + 4));
     note(["S2", KEPT + 4], ["S3", 0]);
-    expect(asked("S1")).toEqual([{ verb: "read", key: chunkKey(0) }]);
+    expect(asked("S1")).toEqual(reads(0, 5));
     answer("S1", outcome);
-    expect(asked("S1")).toEqual([]);
-    expect(asked("S2")).toEqual([{ verb: "read", key: chunkKey(0) }]);
+    // What is missing may have been truncated meanwhile: the Head says that it was not.
+    while (asked("S1").length > 0) answer("S1", { outcome: "applied", item: headOf(KEPT + 4) });
+    expect(asked("S2")).toEqual(reads(0, 5));
     settle("S2", "S3");
     expect(bench.table("S3").head?.covered).toBe(KEPT + 4);
     expect(alarms).toEqual([]);
@@ -248,7 +311,7 @@ describe("a table that lags behind the memory", () => {
     for (const of of ["S1", "S2", "S1"]) {
       const { request } = asks[0] as Ask;
       for (let attempt = 1; attempt <= TRIES_MAX; attempt++) {
-        expect(asked(of)).toEqual([{ verb: "read", key: chunkKey(0) }]);
+        expect(asked(of)).toEqual(reads(0, 5));
         answer(of, UNKNOWN);
         requests.resend(request);
       }
@@ -263,6 +326,115 @@ describe("a table that lags behind the memory", () => {
     answer("S1", GONE);
     archive.work();
     expect(asks).toEqual([]);
+  });
+});
+
+describe("a table whose next chunk was truncated on the others", () => {
+  /** Six parts: two requests. */
+  const snapshot = snapshotOf(4 as Slot, Buffer.from("the state after 4"), sha256, 3);
+  const newer = snapshotOf(8 as Slot, Buffer.from("the state after 8"), sha256, 3);
+  const snapshotHead = (covered: number, { slot, name }: Snapshot) =>
+    headOf(covered, { snapshotSlot: slot, snapshot: name });
+  /** A table with a snapshot and the chunks after it. */
+  function truncate(of: string, covered: number, by: Snapshot = snapshot): void {
+    const table = bench.table(of);
+    partKeys(by.name).forEach((key, part) => {
+      table.set(key, { kind: "content", content: by.parts[part] as Value });
+    });
+    for (let chunk = by.slot / 2; chunk < covered / 2; chunk++)
+      table.set(chunkKey(chunk), { kind: "content", content: chunkOf(chunk) });
+    table.set(HEAD, snapshotHead(covered, by));
+  }
+  function noteTruncated(of: string, covered: number, by: Snapshot = snapshot): void {
+    truncate(of, covered, by);
+    archive.noteHead(of as AcceptorId, snapshotHead(covered, by));
+  }
+  const partsOn = (of: string) => Object.keys(bench.table(of).contents).filter((key) => key.startsWith("S#"));
+  const chunksOn = (of: string) =>
+    Object.keys(bench.table(of).contents).filter((key) => key.startsWith("A#"));
+
+  beforeEach(() => {
+    for (let slot = 1; slot <= KEPT + 4; slot++) log.append(slot as Slot, valueAt(slot));
+    noteTruncated("S1", KEPT + 4);
+  });
+
+  it("gets the snapshot, few parts in one request; then the Head that claims it; then the chunks", () => {
+    note(["S3", 0]);
+    expect(asked("S1").map(({ key }) => key)).toEqual(partKeys(snapshot.name).slice(0, 4));
+    answer("S1");
+    expect(asked("S3").map(({ verb, key }) => [verb, key])).toEqual(
+      partKeys(snapshot.name)
+        .slice(0, 4)
+        .map((key) => ["put", key]),
+    );
+    answer("S3");
+    answer("S1");
+    answer("S3");
+    expect(asked("S3")).toEqual([{ verb: "advance", key: HEAD, head: snapshotHead(4, snapshot) }]);
+    settle("S1", "S3");
+    expect(bench.table("S3").head).toEqual(snapshotHead(KEPT + 4, snapshot));
+    expect([partsOn("S3"), chunksOn("S3")]).toEqual([partsOn("S1"), chunksOn("S1")]);
+    expect(progress.slice(0, 3)).toEqual([
+      { acceptor: "S3", covered: 0, of: KEPT + 4, parts: { copied: 4, of: 6 } },
+      { acceptor: "S3", covered: 0, of: KEPT + 4, parts: { copied: 6, of: 6 } },
+      { acceptor: "S3", covered: 4, of: KEPT + 4 },
+    ]);
+  });
+
+  it("loses then what it had itself", () => {
+    const older = snapshotOf(2 as Slot, Buffer.from("2"), sha256);
+    noteTruncated("S2", 2, older);
+    archive.work();
+    settle("S1", "S2");
+    expect(partsOn("S2")).toEqual(partsOn("S1"));
+    bench.table("S3").set(chunkKey(0), { kind: "content", content: chunkOf(0) });
+    note(["S3", 2]);
+    settle("S1", "S2", "S3");
+    expect(chunksOn("S3")).toEqual(chunksOn("S1"));
+  });
+
+  it("needs no snapshot when it has come so far itself", () => {
+    note(["S3", 4]);
+    expect(asked("S1").every(({ key }) => key.kind === "chunk")).toBe(true);
+  });
+
+  it("gets the newer one when the source is truncated meanwhile", () => {
+    note(["S3", 0]);
+    answer("S1");
+    answer("S3");
+    for (const key of partKeys(snapshot.name)) bench.table("S1").execute({ verb: "drop", key });
+    truncate("S1", KEPT + 4, newer);
+    settle("S1", "S3");
+    expect(bench.table("S3").head).toEqual(snapshotHead(KEPT + 4, newer));
+  });
+
+  it("gets it in place of chunks that the source has no longer", () => {
+    start();
+    for (let slot = 1; slot <= KEPT + 4; slot++) log.append(slot as Slot, valueAt(slot));
+    note(["S1", KEPT + 4], ["S3", 0]);
+    bench.table("S1").execute({ verb: "drop", key: { kind: "chunk", chunk: 0 as ChunkNumber } });
+    truncate("S1", KEPT + 4);
+    settle("S1", "S3");
+    expect(bench.table("S3").head).toEqual(snapshotHead(KEPT + 4, snapshot));
+  });
+
+  it.each<[string, Value | undefined]>([
+    ["misses a part", undefined],
+    ["has a part damaged", { text: "damaged", digest: (snapshot.parts[5] as Value).digest }],
+    ["has another part in its place", snapshot.parts[0]],
+  ])("turns to another table when one %s, and claims nothing", (_, content) => {
+    const key = partKeys(snapshot.name)[5] as PartKey;
+    if (content === undefined) bench.table("S1").execute({ verb: "drop", key });
+    else bench.table("S1").set(key, { kind: "content", content });
+    note(["S3", 0]);
+    settle("S1", "S3");
+    expect([bench.table("S3").head, asks]).toEqual([headOf(0), []]);
+    expect(archive.isStuck(4 as Slot)).toBe(true);
+    if (content === snapshot.parts[0]) return;
+    noteTruncated("S2", KEPT + 4);
+    archive.work();
+    settle("S2", "S3");
+    expect(bench.table("S3").head).toEqual(snapshotHead(KEPT + 4, snapshot));
   });
 });
 

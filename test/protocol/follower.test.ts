@@ -3,15 +3,18 @@ import {
   FIRST_HEAD,
   GONE,
   HEAD,
+  type Head,
   type Item,
   type Outcome,
   UNKNOWN,
+  type Value,
   type Verb,
 } from "../../shared/protocol/acceptor.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../../shared/protocol/follower.ts";
 import { RecentLog } from "../../shared/protocol/log.ts";
 import type { Ask } from "../../shared/protocol/requests.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
+import { partKeys, type Snapshot, snapshotOf } from "../../shared/protocol/snapshot.ts";
 import { acceptors, Bench, chunkKey, nameOf, saying, sha256, to } from "../paper/support.ts";
 
 const GEOMETRY = { lanes: 4, chunkSlots: 2 };
@@ -57,6 +60,18 @@ function follow(answerOf: (of: string, verb: Verb) => Outcome | undefined = () =
   return { told, asked };
 }
 
+/** The table has this snapshot, and no chunk that it stands for. */
+function truncate(of: string, { name, slot, parts }: Snapshot): void {
+  const table = bench.table(of);
+  const head = table.head as Head;
+  partKeys(name).forEach((key, part) => {
+    table.set(key, { kind: "content", content: parts[part] as Value });
+  });
+  table.set(HEAD, { ...head, snapshot: name, snapshotSlot: slot });
+  for (let chunk = 0; chunk < slot / GEOMETRY.chunkSlots; chunk++)
+    table.execute({ verb: "drop", key: chunkKey(chunk) } as Verb);
+}
+
 describe("a follower", () => {
   it("executes what the tables cover: chunks, never cells, and each once", () => {
     const { told, asked } = follow();
@@ -98,7 +113,22 @@ describe("a follower", () => {
     else bench.table("S1").set(key, item);
     const { told, asked } = follow();
     expect(told).toEqual(["1: B1", "2: A1", "3: B2", "4: C1", "caughtUp"]);
-    expect(asked).toEqual(["S1", "S1", "S2", "S2", "S3"]);
+    // A missing one may have been truncated meanwhile: the Head says that it was not.
+    expect(asked).toEqual(["S1", "S1", ...(item === undefined ? ["S1"] : []), "S2", "S2", "S3"]);
+  });
+
+  it("takes a snapshot over where the chunks before are gone, and executes what follows", () => {
+    const snapshot = snapshotOf(2 as Slot, Buffer.from("the state after slot 2"), sha256);
+    for (const of of ["S1", "S2"]) truncate(of, snapshot);
+    expect(follow().told).toEqual(["install", "3: B2", "4: C1", "caughtUp"]);
+    expect([log.last, log.get(2 as Slot), log.get(3 as Slot)]).toEqual([4, undefined, expect.any(String)]);
+  });
+
+  it("takes no snapshot over that is behind its replica", () => {
+    follow();
+    const snapshot = snapshotOf(2 as Slot, Buffer.from("the state after slot 2"), sha256);
+    for (const of of ["S1", "S2"]) truncate(of, snapshot);
+    expect(follow().told).toEqual(["caughtUp"]);
   });
 
   it("says so when no table can be learned from", () => {

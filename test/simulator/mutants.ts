@@ -2,6 +2,7 @@
  * One wrong rule each, planted in the product's own source: every one must be killed by a named check.
  * A mutant that survives is a rule that nothing tests. `find` must occur exactly once in `file`.
  */
+import { HORIZONTAL } from "./mutants-horizontal.ts";
 import type { SCENARIOS } from "./scenarios.ts";
 
 export interface Edit {
@@ -29,11 +30,17 @@ const RECOVERY = "shared/protocol/recovery.ts";
 const FENCE = "shared/protocol/fence.ts";
 const ARCHIVE = "shared/protocol/archive.ts";
 const LEARNER = "shared/protocol/learner.ts";
+const CONTENTS = "shared/protocol/contents.ts";
+const COPYING = "shared/protocol/copying.ts";
+const TRIMMING = "shared/protocol/trimming.ts";
+const TRUNCATION = "shared/protocol/truncation.ts";
+const INBOX = "shared/protocol/inbox.ts";
 const READS = "shared/protocol/reads.ts";
 const REPLICA = "shared/protocol/replica.ts";
 const REQUESTS = "shared/protocol/requests.ts";
 const SESSION = "shared/protocol/session.ts";
 const FOUNDING = "shared/protocol/founding.ts";
+const ENDORSEMENT = "shared/protocol/endorsement.ts";
 const HANDOVER = "shared/protocol/handover.ts";
 const REGISTRY = "shared/protocol/registry.ts";
 const RECONFIGURATION = "test/simulator/reconfiguration.ts";
@@ -444,9 +451,15 @@ const archive: readonly Mutant[] = [
       },
       {
         file: ARCHIVE,
-        find: "const values = log.range(firstSlotOf(geometry, chunk), lastSlotOf(geometry, chunk));",
+        find: "chunkKeys(geometry, first, applied(), CHUNKS_PER_REQUEST)",
         replace:
-          'const values = Array.from({ length: geometry.chunkSlots }, (_, at) => log.get((firstSlotOf(geometry, chunk) + at) as Slot) ?? "{}");',
+          "chunkKeys(geometry, first, (applied() + geometry.chunkSlots - 1) as Slot, CHUNKS_PER_REQUEST)",
+      },
+      {
+        file: ARCHIVE,
+        find: "const values = log.range(firstSlotOf(geometry, key.chunk), lastSlotOf(geometry, key.chunk));",
+        replace:
+          'const values = Array.from({ length: geometry.chunkSlots }, (_, at) => log.get((firstSlotOf(geometry, key.chunk) + at) as Slot) ?? "{}");',
       },
     ],
   },
@@ -456,9 +469,24 @@ const archive: readonly Mutant[] = [
     edits: [
       {
         file: ARCHIVE,
-        find: "this.#put(of, head, chunk, { text, digest: digest(text) });",
-        replace:
-          'this.#advance(of, head, chunk);\n    this.#ask(of, { verb: "put", key: { kind: "chunk", chunk }, content: { text, digest: digest(text) } }, () => {});',
+        find: "this.#put(of, chunks, () => this.#advance(of, head, { ...head, covered }));",
+        replace: "this.#advance(of, head, { ...head, covered });\n    this.#put(of, chunks, () => {});",
+      },
+    ],
+  },
+  {
+    name: "Head after the first of several chunks",
+    rule: "§5.1 put chunk, await ack, advance; invariant 4",
+    edits: [{ file: CONTENTS, find: "if (--missing === 0) finish();", replace: "finish();" }],
+  },
+  {
+    name: "a copied chunk is not awaited",
+    rule: "§5.1 put chunk, await ack, advance; invariant 4",
+    edits: [
+      {
+        file: COPYING,
+        find: "put(to, copies, () => done({ ...head, covered }));",
+        replace: "put(to, copies, () => {});\n      done({ ...head, covered });",
       },
     ],
   },
@@ -468,9 +496,9 @@ const archive: readonly Mutant[] = [
     edits: [
       {
         file: ARCHIVE,
-        find: "const covered = lastSlotOf(this.#options.geometry, chunk);",
+        find: "const covered = lastSlotOf(this.#options.geometry, (chunk + chunks.length - 1) as ChunkNumber);",
         replace:
-          "const covered = Math.max(lastSlotOf(this.#options.geometry, chunk), ...[...this.#heads.values()].map((other) => other.covered)) as Slot;",
+          "const covered = Math.max(lastSlotOf(this.#options.geometry, (chunk + chunks.length - 1) as ChunkNumber), ...[...this.#heads.values()].map((other) => other.covered)) as Slot;",
       },
     ],
   },
@@ -480,13 +508,406 @@ const archive: readonly Mutant[] = [
     edits: [
       {
         file: LEARNER,
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the product's text.
-        find: "if (content === undefined) return `chunk ${chunk} is missing`;",
-        replace: "if (content === undefined) return [];",
+        find: 'if (trouble.why !== "missing") return done(trouble);',
+        replace:
+          'if (trouble.why !== "missing") return done(trouble);\n    if (head.snapshotSlot === 0) return done();',
       },
-      { file: LEARNER, find: "this.learn(of, through, done);\n      },", replace: "done();\n      }," },
     ],
     scenario: "missingChunk",
+  },
+];
+
+const TRUNCATING = ["--subject", "ledger", "--truncation", "yes"] as const;
+
+const truncation: readonly Mutant[] = [
+  {
+    name: "Head before its snapshot",
+    rule: "§5.2 put parts, await, advance ss; invariant 4",
+    edits: [
+      { file: TRUNCATION, find: "else this.#putParts(of);", replace: "else this.#advance(of, head);" },
+      {
+        file: TRUNCATION,
+        find: "    this.#requests.ask(\n      of,",
+        replace:
+          "    this.#contents.putParts(of, this.#options.snapshot, () => {});\n    this.#requests.ask(\n      of,",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "Head before the last part is put",
+    rule: "§5.2 put parts, await, advance ss; invariant 4",
+    edits: [
+      {
+        file: CONTENTS,
+        find: "if (from >= keyed.length) return done();",
+        replace:
+          "if (from + PARTS_PER_REQUEST >= keyed.length) done();\n      if (from >= keyed.length) return;",
+      },
+      {
+        file: TRUNCATION,
+        find: "if (trouble === undefined) this.#verify(of);",
+        replace: "if (trouble === undefined) this.#replaceSnapshot(of);",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "Head before a copied part is put",
+    rule: "§5.2 lagging and new tables catch up so; invariant 4",
+    edits: [
+      {
+        file: COPYING,
+        find: "        put(to, parts, () => {",
+        replace: "        (next(), put)(to, parts, () => {",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "parts are not read back",
+    rule: "a snapshot is verified by its digest before anything is trimmed",
+    edits: [
+      {
+        file: TRUNCATION,
+        find: "if (trouble === undefined) this.#verify(of);",
+        replace: "if (trouble === undefined) this.#replaceSnapshot(of);",
+      },
+    ],
+    scenario: "damagedPart",
+  },
+  {
+    name: "a part's digest is not compared",
+    rule: "a snapshot is verified by its digest before anything is trimmed",
+    edits: [
+      {
+        file: CONTENTS,
+        find: "if (this.#options.digest(content.text) !== content.digest)",
+        replace: 'if (key.kind === "chunk" && this.#options.digest(content.text) !== content.digest)',
+      },
+    ],
+    scenario: "damagedPart",
+  },
+  {
+    name: "a snapshot's name is not compared",
+    rule: "§2 ref = slot + content hash",
+    edits: [
+      {
+        file: CONTENTS,
+        find: "if (nameOf(slotOf(snapshot), digests, this.#options.digest) === snapshot) return undefined;",
+        replace:
+          "if (nameOf(slotOf(snapshot), digests, this.#options.digest) !== undefined) return undefined;",
+      },
+    ],
+    scenario: "foreignPart",
+  },
+  {
+    name: "chunks dropped before the Head is acknowledged",
+    rule: "§5.3 after the ack of advance on that table; invariant 4",
+    edits: [
+      {
+        file: TRUNCATION,
+        find: "const head: Head = { kind",
+        replace:
+          "this.#trimming.trim(of, before, { ...before, snapshotSlot: slot }, () => {});\n    const head: Head = { kind",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "chunks dropped beyond the snapshot",
+    rule: "§5.3 drop its chunks ≤ ss; invariant 4",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "const through = Math.min(now.snapshotSlot, before.covered) as Slot;",
+        replace: "const through = before.covered;",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "chunks of all tables dropped when one is truncated",
+    rule: "§5.3 after the ack of advance on *that* table",
+    edits: [
+      {
+        file: TRUNCATION,
+        find: "  #trim(of: AcceptorId, before: Head, now: Head): void {",
+        replace:
+          "  #trim(of: AcceptorId, before: Head, now: Head): void {\n    for (const other of this.#busy) if (other !== of) this.#trimming.trim(other, before, now, () => {});",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "parts of the current snapshot dropped",
+    rule: "§5.3 drop older parts; invariant 4",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "partKeys(before.snapshot) : [];",
+        replace: "partKeys(now.snapshot) : [];",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "whoever comes second drops the snapshot of the first",
+    rule: "§5 late or repeated requests leave garbage and nothing worse",
+    edits: [
+      {
+        file: TRUNCATION,
+        find: "if (now.snapshot === name) this.#trim(of, now, now);\n    else ",
+        replace: "",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "Head raised past its snapshot",
+    rule: "§5.2 advance ss, and si if behind; invariant 4",
+    edits: [
+      {
+        file: TRUNCATION,
+        find: "Math.max(before.covered, slot) as",
+        replace: "(Math.max(before.covered, slot) + this.#options.geometry.chunkSlots) as",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "a copied snapshot stands for all that its source covers",
+    rule: "§5 raise si only from a Head value of *that* table",
+    edits: [
+      {
+        file: COPYING,
+        find: 'done({ kind: "head", covered: snapshotSlot, snapshotSlot, snapshot });',
+        replace: 'done({ kind: "head", covered: shown.covered, snapshotSlot, snapshot });',
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "a lagging table's chunks after a gap",
+    rule: "§5.2 lagging and new tables catch up by a snapshot; invariant 4",
+    edits: [
+      {
+        file: COPYING,
+        find: "const first = (head.covered / geometry.chunkSlots) as ChunkNumber;\n    const through",
+        replace:
+          "const first = (Math.max(head.covered, shown.snapshotSlot) / geometry.chunkSlots) as ChunkNumber;\n    const through",
+      },
+      {
+        file: COPYING,
+        find: "if (shown.snapshotSlot >= next) this",
+        replace: "if (shown.snapshotSlot < 0) this",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "an older snapshot replaces a newer one",
+    rule: "§3 advance: ss < :ss OR (ss = :ss AND ref = :ref)",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "const newerSnapshot = item.snapshotSlot < head.snapshotSlot;",
+        replace: "const newerSnapshot = true;",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "another snapshot of the same slot replaces the first",
+    rule: "§3 advance: ss < :ss OR (ss = :ss AND ref = :ref)",
+    edits: [
+      {
+        file: ACCEPTOR,
+        find: "item.snapshotSlot === head.snapshotSlot && item.snapshot === head.snapshot;",
+        replace: "item.snapshotSlot === head.snapshotSlot;",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "a truncated table is not seen as newer",
+    rule: "§5 raise si only from a Head value of that table: as it is by now",
+    edits: [
+      {
+        file: COPYING,
+        find: "return head.covered > known.covered || head.snapshotSlot > known.snapshotSlot;",
+        replace: "return head.covered > known.covered;",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "a missing part is the end",
+    rule: "§4.3 a missing chunk or part: conclude nothing",
+    edits: [
+      {
+        file: LEARNER,
+        find: "if (trouble !== undefined) return this.#look(of, head, trouble, done);",
+        replace:
+          'if (trouble !== undefined) return trouble.why === "missing" ? done() : this.#look(of, head, trouble, done);',
+      },
+    ],
+    scenario: "truncatedUnderReader",
+  },
+  {
+    name: "a table that was truncated meanwhile is called damaged",
+    rule: "§4.3 a missing chunk or part means that truncation raced: re-read that Head",
+    edits: [
+      {
+        file: LEARNER,
+        find: "else if (isTruncatedSince(head, now)) this.learn(of, now, done);",
+        replace: "",
+      },
+    ],
+    scenario: "truncatedUnderReader",
+  },
+  {
+    name: "a snapshot is installed over what is newer",
+    rule: "invariant 10: what was executed is not forgotten",
+    edits: [
+      {
+        file: LEARNER,
+        find: "if (applied() < head.snapshotSlot)\n          installed(",
+        replace: "installed(",
+      },
+    ],
+    scenario: "overtakenSnapshot",
+  },
+  {
+    name: "chunks stay for ever",
+    rule: "a log that grows without bound is a defect",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "this.drop(of, chunkKeys(geometry, oldest, through), done),",
+        replace: "done(),",
+      },
+    ],
+    scenario: "nothingIsLeft",
+  },
+  {
+    name: "older parts stay for ever",
+    rule: "§5.3 drop older parts",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "before.snapshotSlot > 0 && isTruncatedSince(before, now) ?",
+        replace: "before.snapshotSlot < 0 ?",
+      },
+    ],
+    scenario: "nothingIsLeft",
+  },
+  {
+    name: "what a crash left stays for ever",
+    rule: "§5 a crash leaves garbage, and the next truncation finishes it",
+    edits: [
+      {
+        file: TRIMMING,
+        find: "if (isAnyThere) this.#walkDown(of, first, found);\n        else ",
+        replace: "",
+      },
+    ],
+    scenario: "nothingIsLeft",
+  },
+  {
+    name: "chunks are read from the first one on",
+    rule: "§2 snapshot ss and then chunks",
+    edits: [
+      {
+        file: LEARNER,
+        find: "else if (applied < head.snapshotSlot) this.#readSnapshot(of, head, done);",
+        replace: "",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "a snapshot says a later slot than its state",
+    rule: "§5 only applied slots",
+    edits: [
+      {
+        file: REPLICA,
+        find: "      slot: this.#applied,\n      time: this.#time,",
+        replace: "      slot: (this.#applied + 1) as Slot,\n      time: this.#time,",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "sessions are not in the snapshot",
+    rule: "§5.2 machine state and session table; invariant 10",
+    edits: [{ file: REPLICA, find: "this.#sessions = Sessions.thaw(sessions);", replace: "" }],
+    flags: TRUNCATING,
+  },
+  {
+    name: "nonces are not in the snapshot",
+    rule: "§5.2 machine state and session table; §6 a nonce still present returns its session",
+    edits: [{ file: SESSION, find: "thawed.#byNonce.set(nonce, id);", replace: "" }],
+    flags: TRUNCATING,
+  },
+  {
+    name: "sessions are frozen in another order",
+    rule: "§6 evict least recently used by log position",
+    edits: [
+      FEW_SESSIONS,
+      {
+        file: SESSION,
+        find: "const sessions = [...this.#sessions].map(",
+        replace: "const sessions = [...this.#sessions].toReversed().map(",
+      },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "keys are not in the snapshot",
+    rule: "§5.2 machine state and session table; invariant 10",
+    edits: [
+      { file: SESSION, find: "for (const [key, reply] of keys) thawed.#keys.set(key, reply);", replace: "" },
+    ],
+    flags: TRUNCATING,
+  },
+  {
+    name: "inboxes are not in the snapshot",
+    rule: "§5.2 a snapshot holds all that is replicated",
+    edits: [{ file: REPLICA, find: "this.#inboxes = Inboxes.thaw(inboxes);", replace: "" }],
+    flags: TRUNCATING,
+  },
+  {
+    name: "messages are counted from one again after a snapshot",
+    rule: "§5.2 a snapshot holds all that is replicated",
+    edits: [{ file: INBOX, find: "thawed.#cursor = cursor;", replace: "" }],
+    flags: TRUNCATING,
+  },
+  {
+    name: "the logged time is not in the snapshot",
+    rule: "the machine's time never runs backwards, on any replica",
+    edits: [
+      { file: REPLICA, find: "    this.#time = time;\n    this.#sessions", replace: "    this.#sessions" },
+    ],
+    flags: [...TRUNCATING, "--stress", "clockJump"],
+  },
+  {
+    name: "a throw after a snapshot brings back the state before it",
+    rule: "a command that throws leaves the state as it was",
+    edits: [{ file: REPLICA, find: "    this.#checkpoint = state;\n", replace: "" }],
+    flags: TRUNCATING,
+  },
+  {
+    name: "a throw after a snapshot repeats what was before it",
+    rule: "a command that throws leaves the state as it was",
+    edits: [
+      {
+        file: REPLICA,
+        find: "    this.#checkpoint = state;\n    this.#since = [];\n",
+        replace: "    this.#checkpoint = state;\n",
+      },
+    ],
+    flags: TRUNCATING,
   },
 ];
 
@@ -750,8 +1171,8 @@ const driver: readonly Mutant[] = [
     edits: [
       {
         file: FOUNDING,
-        find: "return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));",
-        replace: "return canServe || full.length < 0;",
+        find: "return isQuorum && quorums.meetsEveryReadQuorum(new Set(full));",
+        replace: "return isQuorum || full.length < 0;",
       },
     ],
     flags: ["--quorums", "witness3and2", "--stress", "tableUnreachable,tableOneWay,tableSlow"],
@@ -1006,13 +1427,111 @@ const vertical: readonly Mutant[] = [
   },
 ];
 
+const endorsements: readonly Mutant[] = [
+  {
+    name: "a signature is not verified",
+    rule: "§9 endorsement: authenticated",
+    edits: [
+      {
+        file: ENDORSEMENT,
+        find: "if (!verify(signatory.publicKey, text, signature))",
+        replace: 'if (signature === "")',
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement never expires",
+    rule: "§9 endorsement: bound to an expiry",
+    edits: [{ file: ENDORSEMENT, find: "if (!(expires > time))", replace: "if (!(expires > 0))" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "one who endorses twice counts twice",
+    rule: "§9 endorsement: t distinct",
+    edits: [{ file: ENDORSEMENT, find: "if (keys.has(signatory.publicKey))", replace: 'if (keys.has(""))' }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to its machine",
+    rule: "§9 endorsement: bound to m",
+    edits: [{ file: ENDORSEMENT, find: "FORMAT, machine, from,", replace: "FORMAT, from," }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to the previous ballot",
+    rule: "§9 endorsement: bound to prev",
+    edits: [{ file: ENDORSEMENT, find: "FORMAT, machine, from,", replace: "FORMAT, machine," }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to the ballot",
+    rule: "§9 endorsement: bound to c′",
+    edits: [{ file: ENDORSEMENT, find: "birthBallot(number), canonical", replace: "canonical" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to the configuration",
+    rule: "§9 endorsement: bound to the hash of the specification",
+    edits: [{ file: ENDORSEMENT, find: "canonical(quorums), expires", replace: "expires" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "a revoked leader's endorsement counts",
+    rule: "§9 endorsement: by registered leader processes",
+    edits: [{ file: ENDORSEMENT, find: "if (!mayEndorse(signatory))", replace: "if (false)" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "one endorsement too few is enough",
+    rule: "§9 endorsement: t",
+    edits: [
+      {
+        file: ENDORSEMENT,
+        find: "if (valid.length >= needed) return undefined;",
+        replace: "if (valid.length >= needed - 1) return undefined;",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a fleet of three needs one endorsement",
+    rule: "§9 endorsement: t = q + 1 (here: two from three leaders on)",
+    edits: [{ file: ENDORSEMENT, find: ".length >= 3 ? 2 : 1", replace: ".length > 3 ? 2 : 1" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an override is not recorded",
+    rule: "§9 endorsement: whoever overrides answers for it",
+    edits: [
+      { file: ENDORSEMENT, find: "[...state.audit, entry].slice(-AUDIT_MAX)", replace: "[...state.audit]" },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a bad endorsement spoils the good ones",
+    rule: "§9 endorsement: liveness needs t honest live ones, whatever others say",
+    edits: [
+      {
+        file: ENDORSEMENT,
+        find: "if (valid.length >= needed) return undefined;",
+        replace: "if (valid.length >= needed && faults.length === 0) return undefined;",
+      },
+    ],
+    flags: VERTICAL,
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...acceptor,
   ...leader,
   ...archive,
+  ...truncation,
   ...clients,
   ...reads,
   ...witnesses,
   ...driver,
   ...vertical,
+  ...endorsements,
+  ...HORIZONTAL,
 ];

@@ -2,8 +2,16 @@
  * A scripted run: the same world without faults, in which the script decides when each verb is executed and
  * when its sender hears of it. For the few moments that random runs hardly ever meet.
  */
-import type { Verb } from "../../shared/protocol/acceptor.ts";
+import {
+  HEAD,
+  type Head,
+  keyText,
+  type PartKey,
+  type Value,
+  type Verb,
+} from "../../shared/protocol/acceptor.ts";
 import type { Geometry } from "../../shared/protocol/slot.ts";
+import { type Snapshot, snapshotOf } from "../../shared/protocol/snapshot.ts";
 import type { Called } from "./checks/answers.ts";
 import { found } from "./founder.ts";
 import type { Held } from "./network.ts";
@@ -22,6 +30,7 @@ export interface Which {
 }
 
 const SEED = 1;
+const PART_BYTES = 100;
 /** Longer than whatever is not held back takes. */
 const SETTLED_MS = 30;
 
@@ -36,17 +45,18 @@ export class Script {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
     const options = drawOptions(
-      { random, vertical: random, truncation: random },
+      { random, vertical: random, horizontal: random, truncation: random },
       {
         subject: "ledger",
         vertical: false,
+        horizontal: "no",
         truncation: false,
         lanes,
         chunkSlots,
         quorums,
       },
     );
-    this.world = new World(options, random, trace);
+    this.world = new World(options, random, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
     this.world.network.holds = (sender, table, verb) =>
@@ -114,11 +124,42 @@ export class Script {
     this.settle();
   }
 
+  /** By a snapshot of its replica as it is now, in parts of a few bytes. */
+  truncate(process: Process): Snapshot {
+    const { host, ports } = process;
+    const snapshot = snapshotOf(host.replica.applied, host.replica.freeze(), ports.digest, PART_BYTES);
+    process.enter(() => this.#owner.truncate(process, snapshot));
+    this.settle();
+    return snapshot;
+  }
+
+  catchUp(process: Process): void {
+    process.enter(() => this.#owner.catchUp(process));
+    this.settle();
+  }
+
+  /** Behind everybody's back. */
+  corrupt(index: number, key: PartKey, content: Value): void {
+    this.world.tables[index]?.items.set(keyText(key), { kind: "content", content });
+  }
+
   recreate(index: number): void {
     const table = this.world.tables[index];
     if (table === undefined) throw new RangeError(`no table ${index}`);
     table.recreate();
     this.world.tableChecks.forgot(table);
+  }
+
+  /** The slot of the snapshot that a table's Head claims. */
+  claimed(index: number): number {
+    const head = this.world.tables[index]?.item(HEAD) as Head | undefined;
+    return head?.snapshotSlot ?? 0;
+  }
+
+  /** The keys of the chunks and parts that a table has, in order. */
+  deletable(index: number): readonly string[] {
+    const keys = [...(this.world.tables[index]?.items.keys() ?? [])];
+    return keys.filter((key) => key.startsWith("A#") || key.startsWith("S#")).sort();
   }
 
   settle(ms: number = SETTLED_MS): void {

@@ -24,6 +24,7 @@ export interface DeploymentOptions {
   readonly dir?: string;
   readonly leaders?: number;
   readonly tables?: number;
+  readonly spares?: number;
   /** The gateway's. Default: any free one. */
   readonly port?: number;
 }
@@ -39,6 +40,7 @@ export async function startDeployment({
   dir,
   leaders = 2,
   tables = 3,
+  spares = 1,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
   const folder = dir ?? mkdtempSync(join(tmpdir(), "theseus-"));
@@ -53,6 +55,8 @@ export async function startDeployment({
     String(leaders),
     "--tables",
     String(tables),
+    "--spares",
+    String(spares),
     "--json",
   ];
   const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });

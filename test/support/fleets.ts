@@ -13,6 +13,7 @@ import type { Configuration, MachineId } from "../../shared/protocol/configurati
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import { type AcceptorServer, lookup, type RegistryCommand } from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
@@ -20,6 +21,7 @@ import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
@@ -65,7 +67,14 @@ export class Fleets {
       quorums: majority(ids("r")),
     };
     await found(ports, REGISTRY, configuration, REGISTRY_GEOMETRY);
-    const registry = new RegistryService(configuration, "f".repeat(32) as ProcessId, ports);
+    const registry = new RegistryService({
+      first: configuration,
+      process: "f".repeat(32) as ProcessId,
+      ports,
+      pointer: async () => ({ configuration, acceptors: [] }),
+      movePointer() {},
+      learn() {},
+    });
     for (const id of ids("a")) {
       const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
       await registry.command({ type: "registerAcceptor", acceptor });
@@ -73,8 +82,8 @@ export class Fleets {
     return new Fleets(tables, registry);
   }
 
-  /** One more leader process; resolves once those that live know each other. */
-  async join(): Promise<FleetNode> {
+  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
+  async join({ isCutOff = false } = {}): Promise<FleetNode> {
     const number = this.nodes.length + 1;
     const id = `leader-${number}`;
     const server = createServer();
@@ -84,7 +93,7 @@ export class Fleets {
     const process = String(number).padStart(32, "0") as ProcessId;
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
-    const life = { isOver: false };
+    const life = { isOver: false, isCutOff };
     const ports = this.#portsOf(stores, life);
     const [led, failures]: [MachineId[], unknown[]] = [[], []];
     const events = {
@@ -95,7 +104,9 @@ export class Fleets {
       failed: (_: MachineId, error: unknown) => failures.push(error),
     };
     const definitions = new Map([[tally.name, tally]]);
-    const fleet = new Fleet({ self, definitions, registry: this.#client(), stores, ports, events });
+    const registry = this.#client();
+    const endorser = new Endorser({ id, signer: newSigner(), registry, stores });
+    const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
       self,
       server,
@@ -145,12 +156,12 @@ export class Fleets {
     return this.nodes.filter(({ fleet }) => fleet.find(machine)?.isServing).map(({ id }) => id);
   }
 
-  #portsOf(stores: StorePool, life: { readonly isOver: boolean }): Ports {
+  #portsOf(stores: StorePool, life: { readonly isOver: boolean; readonly isCutOff: boolean }): Ports {
     const ports = productionPorts((acceptor) => stores.get(acceptor));
     return {
       ...ports,
       ask: (acceptor, machine, verbs, done) => {
-        if (!life.isOver)
+        if (!life.isOver && !life.isCutOff)
           ports.ask(acceptor, machine, verbs, (outcomes) => {
             if (!life.isOver) done(outcomes);
           });
@@ -190,10 +201,16 @@ export class Fleets {
       },
       servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
-      status: () => Promise.reject(new Error("nobody asks for it here")),
-      provisioning: () => Promise.reject(new Error("nobody asks for it here")),
+      proposal: unasked,
+      audit: unasked,
+      provisioning: unasked,
+      status: unasked,
     };
   }
+}
+
+function unasked(): Promise<never> {
+  return Promise.reject(new Error("nobody asks for it here"));
 }
 
 async function sendTo(node: FleetNode, machine: MachineId, amount: number): Promise<number | TheseusError> {
@@ -207,17 +224,4 @@ async function sendTo(node: FleetNode, machine: MachineId, amount: number): Prom
     if (error instanceof TheseusError) return error;
     throw error;
   }
-}
-
-/** Does it for each, at most so many at once. */
-export async function forEach<Item>(
-  items: readonly Item[],
-  atOnce: number,
-  act: (item: Item) => Promise<unknown>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await act(item);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
 }

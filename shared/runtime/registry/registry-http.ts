@@ -5,36 +5,44 @@
 import { Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import { type LeaderServer, lookup, type RegistryState } from "../../protocol/registry.ts";
+import { type LeaderServer, lookup, proposalOf, type RegistryState } from "../../protocol/registry.ts";
 import { problemOf } from "../../wire.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { bodyOf } from "../http/requests.ts";
 import { type Bindings, get, post } from "../http/routes.ts";
-import type { Provisioning } from "./registry-client.ts";
+import type { Provisioning, TimedProposal } from "./registry-client.ts";
 import { registryCommandOf } from "./registry-commands.ts";
 import type { RegistryService } from "./registry-service.ts";
 
 const MACHINES_PAGE = 1_000;
 
+export interface RegistryInterfaceOptions {
+  readonly report?: Report;
+  /** Called after a command was executed. */
+  readonly executed?: () => void;
+}
+
 /** `random`: in [0, 1); spreads callers over the leader processes. */
 export function registryInterface(
   service: RegistryService,
   random: () => number,
-  report: Report = console.error,
+  { report = console.error, executed = () => {} }: RegistryInterfaceOptions = {},
 ): Hono<Bindings> {
   const app = new Hono<Bindings>();
   app.onError((error) => problemResponse(problemFor(error, report)));
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
-  commands(app, service);
+  commands(app, service, executed);
   questions(app, service);
   forwarding(app, service, random);
   return app;
 }
 
-function commands(app: Hono<Bindings>, service: RegistryService): void {
+function commands(app: Hono<Bindings>, service: RegistryService, executed: () => void): void {
   post(app, "/v1/registry/commands", async (c) => {
     const command = registryCommandOf(await bodyOf(c));
-    return c.json(await service.command(command));
+    const answer = await service.command(command);
+    executed();
+    return c.json(answer);
   });
 }
 
@@ -43,7 +51,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/servers", async (c) =>
     c.json(
       await service.read((state) => ({
-        leaders: liveLeaders(state),
+        leaders: [...state.leaders.values()].filter((leader) => leader.state !== "retired"),
         acceptors: [...state.acceptors.values()],
       })),
     ),
@@ -64,7 +72,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/registry", async (c) => {
     const applied = await service.read(() => service.hosted.host.replica.applied);
     const { configuration, ballot } = service.hosted.host;
-    return c.json({ configuration, ballot, applied });
+    return c.json({ configuration, ballot, applied, outbox: service.outbox.size });
   });
   get(app, "/v1/registry/machines", async (c) => {
     const after = c.req.query("after") ?? "";
@@ -79,6 +87,15 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
     if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
     return c.json(location);
   });
+  get(app, "/v1/registry/machines/:machine/:id/configurations/:number", async (c) => {
+    const machine = machineOf(c.req.param("machine"), c.req.param("id"));
+    const number = Number(c.req.param("number"));
+    const proposal = await service.read((state) => proposalOf(state, machine, number));
+    if (proposal === undefined)
+      throw new Invalid("not_found", `${machine} has no proposed configuration ${c.req.param("number")}`);
+    return c.json({ ...proposal, time: service.now() } satisfies TimedProposal);
+  });
+  get(app, "/v1/registry/audit", async (c) => c.json(await service.read(({ audit }) => ({ audit }))));
 }
 
 function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {
