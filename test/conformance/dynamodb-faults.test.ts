@@ -6,6 +6,7 @@
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { GONE, HEAD, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { createDynamodbTable, dynamodbClient, dynamodbStore } from "../../shared/storage/dynamodb.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import {
@@ -125,6 +126,25 @@ describe("requests", () => {
       const isCreate = operation === "PutItem" && !("ExpressionAttributeValues" in input);
       if (!isCreate) expect(input).toMatchObject({ ReturnValuesOnConditionCheckFailure: "ALL_OLD" });
     }
+  });
+});
+
+describe("bounds", () => {
+  test("a long list goes out over few connections, all the lanes of a leader change at once", async () => {
+    const votes = Array.from({ length: 300 }, () => VOTE);
+    expect(await store.execute(MACHINE, votes)).toEqual(votes.map(() => applied()));
+    expect(server.connections).toBeGreaterThanOrEqual(MACHINE_GEOMETRY.lanes + 1);
+    expect(server.connections).toBeLessThan(100);
+  });
+
+  test("what waits for a table that does not answer has an end", async () => {
+    server.fault("DescribeTable", faults.hang);
+    const votes = Array.from({ length: 2_000 }, () => VOTE);
+    const waiting = store.execute(MACHINE, votes);
+    expect(await say(VOTE), "one more is answered at once").toEqual(UNKNOWN);
+    expect(server.operations.length).toBeLessThanOrEqual(1);
+    expect(await waiting).toEqual(votes.map(() => UNKNOWN));
+    expect(await say(VOTE)).toEqual(applied());
   });
 });
 

@@ -73,6 +73,8 @@ export const answering = (answer: Answer): Fault => {
 export class FaultyDynamodb {
   /** Each request that came. */
   readonly requests: { readonly operation: string; readonly input: Readonly<Record<string, unknown>> }[] = [];
+  /** Opened so far. */
+  connections = 0;
   readonly #faults: { readonly operation: string; readonly fault: Fault }[] = [];
   readonly #answer: (exchange: Omit<Exchange, "execute">) => Promise<Answer>;
   readonly #server: Server;
@@ -80,6 +82,9 @@ export class FaultyDynamodb {
   constructor(answer: (exchange: Omit<Exchange, "execute">) => Promise<Answer>) {
     this.#answer = answer;
     this.#server = createServer((request, response) => void this.#serve(request, response));
+    this.#server.on("connection", () => {
+      this.connections += 1;
+    });
   }
 
   /** In front of another server. */
