@@ -210,6 +210,19 @@ export function acceptorStoreConformance(
             applied(content(machine)),
           );
       });
+
+      check("names do not run together: where one machine ends and its item begins", async () => {
+        const machine = newMachine();
+        const items = [
+          [machine, part("x#A", 1)],
+          [`${machine}#S#x` as MachineId, chunk(1)],
+          [`${machine}%23S%23x` as MachineId, chunk(1)],
+        ] as const;
+        for (const [of, key] of items)
+          expect(await say(table.store, of, contentVerbs(key, value(of)).put)).toEqual(applied());
+        for (const [of, key] of items)
+          expect(await say(table.store, of, { verb: "read", key })).toEqual(applied(content(of)));
+      });
     });
 
     describe("several writers", () => {
