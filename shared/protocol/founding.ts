@@ -24,7 +24,7 @@ export type FoundingEffect =
   | { readonly effect: "cannotFound"; readonly lost: readonly AcceptorId[] };
 
 /** What makes one acceptor part of a configuration. A witness has no Head. */
-export function foundingVerbs(
+function foundingVerbs(
   { number }: Configuration,
   quorums: QuorumSystem,
   geometry: Geometry,
@@ -36,50 +36,28 @@ export function foundingVerbs(
   return quorums.witnesses.has(of) ? cells : [...cells, { verb: "create", key: HEAD }];
 }
 
-/** Quorums of both kinds, and full acceptors that rule U can count on: witnesses alone would stop after K slots (§10). */
-function canServe(quorums: QuorumSystem, by: ReadonlySet<AcceptorId>): boolean {
-  const full = quorums.full.filter((acceptor) => by.has(acceptor));
-  const isQuorum = quorums.hasReadQuorum(by) && quorums.hasWriteQuorum(by);
-  return isQuorum && quorums.meetsEveryReadQuorum(new Set(full));
-}
-
-export interface FoundingInPassing {
+interface FoundingInPassing {
   readonly configuration: Configuration;
   readonly quorums: QuorumSystem;
   readonly geometry: Geometry;
   readonly requests: Requests;
-  readonly lose: (acceptor: AcceptorId) => void;
 }
 
 /**
- * A leader that walks forward founds what it is about to lead (§8), and goes on once nobody has to be asked again
- * who is needed: whoever did not answer refuses until it is asked by the next one.
+ * A leader that walks forward founds what it is about to lead (§8): an acceptor is asked nothing else before it has
+ * all its cells, and nobody waits for it.
  */
 export function foundInPassing(
-  { configuration, quorums, geometry, requests, lose }: FoundingInPassing,
+  { configuration, quorums, geometry, requests }: FoundingInPassing,
   acceptors: readonly AcceptorId[],
-  done: () => void,
 ): void {
-  const created = new Set<AcceptorId>();
-  let unsettled = acceptors.length;
-  const settle = (): void => {
-    if (--unsettled === 0) done();
-  };
   for (const acceptor of acceptors) {
-    const outcomes: Outcome[] = [];
     const verbs = foundingVerbs(configuration, quorums, geometry, acceptor);
-    const onCreated = (outcome: Outcome): void => {
-      if (outcomes.push(outcome) < verbs.length) return;
-      if (outcomes.every((each) => each.outcome === "applied")) created.add(acceptor);
-      else lose(acceptor);
-      settle();
-    };
-    const isNeeded = (): boolean => {
-      if (!canServe(quorums, created)) return true;
-      settle();
-      return false;
-    };
-    requests.ask(acceptor, verbs, (_, outcome) => onCreated(outcome), isNeeded);
+    let missing = verbs.length;
+    requests.ask(acceptor, verbs, () => {
+      if (--missing === 0) requests.release(acceptor);
+    });
+    requests.hold(acceptor);
   }
 }
 
@@ -128,11 +106,19 @@ export class Founding {
     if (missing === 0 && !this.#lost.has(acceptor)) this.#created.add(acceptor);
   }
 
+  /** Quorums of both kinds, and full acceptors that rule U can count on: witnesses alone would stop after K slots (§10). */
+  get #isEnough(): boolean {
+    const full = this.#quorums.full.filter((acceptor) => this.#created.has(acceptor));
+    const canServe =
+      this.#quorums.hasReadQuorum(this.#created) && this.#quorums.hasWriteQuorum(this.#created);
+    return canServe && this.#quorums.meetsEveryReadQuorum(new Set(full));
+  }
+
   #conclude(): void {
     const created = this.#created;
     const all = created.size === this.#quorums.acceptors.length;
     const settled = created.size + this.#lost.size === this.#quorums.acceptors.length;
-    if (all || (canServe(this.#quorums, created) && (settled || this.#hurried))) {
+    if (all || (this.#isEnough && (settled || this.#hurried))) {
       this.#over = true;
       this.#effects.push({ effect: "founded", on: [...created] });
     } else if (settled) {

@@ -230,21 +230,16 @@ export class Leader {
   #lead(): void {
     this.#phase = "recovering";
     if (!this.#quorums.canWriteWithout(this.#lost)) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
-    else if (this.#options.horizontal?.isUnfounded === true) this.#foundAndRecover();
-    else this.#recovery.start();
+    else {
+      if (this.#options.horizontal?.isUnfounded === true) this.#found();
+      this.#recovery.start();
+    }
   }
 
-  #foundAndRecover(): void {
-    const founding = {
-      ...this.#options,
-      quorums: this.#quorums,
-      requests: this.#requests,
-      lose: (acceptor: AcceptorId) => this.#lose(acceptor),
-    };
-    const asked = this.#quorums.acceptors.filter((acceptor) => !this.#lost.has(acceptor));
-    foundInPassing(founding, asked, () => {
-      if (this.#phase === "recovering") this.#recovery.start();
-    });
+  #found(): void {
+    const shared = { ...this.#options, quorums: this.#quorums, requests: this.#requests };
+    const isAsked = (acceptor: AcceptorId): boolean => !this.#lost.has(acceptor);
+    foundInPassing(shared, this.#quorums.acceptors.filter(isAsked));
   }
 
   /** Step 4: every slot from S+1 to H is voted again, with the value that is safe in it, or as a no-op. */
@@ -291,10 +286,11 @@ export class Leader {
 
   /** A reconfiguration is followed by no-ops at once, as far as rule U admits them. */
   #noOpsDue(epoch: LedEpoch): readonly Ballotage[] {
-    const due: Ballotage[] = [];
+    const slots: Slot[] = [];
+    while (epoch.isFilled(this.#next) && this.admits) slots.push(this.#takeSlot());
+    if (slots.length === 0) return [];
     const value = this.#valueOf(encodeBatch(this.ballot, 0, []));
-    while (epoch.isFilled(this.#next) && this.admits) due.push({ slot: this.#takeSlot(), value });
-    return due;
+    return slots.map((slot) => ({ slot, value }));
   }
 
   #valueOf(text: string): Value {

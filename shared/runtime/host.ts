@@ -50,7 +50,7 @@ export class Host {
   #configuration: Configuration | undefined;
   /** The highest round seen in each configuration. */
   readonly #rounds = new Map<ConfigurationNumber, number>();
-  /** Configurations of which too many acceptors refused everything: they may have no cells yet. */
+  /** Configurations of which an acceptor refused everything: it may have no cells yet. */
   readonly #refused = new Set<ConfigurationNumber>();
   #lastRead = 0;
   #isStepping = false;
@@ -364,6 +364,7 @@ export class Host {
       case "answerReads":
         return this.#answerReads(effect.reads);
       case "lost":
+        this.#refused.add(configurationOf(leader.ballot));
         return this.#options.events.lost(effect.acceptor);
       case "epochInstalled":
         return this.#options.events.epochInstalled(this.#configuration as Configuration);
@@ -443,7 +444,6 @@ export class Host {
     this.#leader = undefined;
     this.#inputs.length = 0;
     if (abdication.why === "fenced") this.noteBallot(abdication.by);
-    if (abdication.why === "noQuorum") this.#refused.add(configurationOf(leader.ballot));
     if (abdication.why === "damaged") this.#distrusted.add(abdication.acceptor);
     if (abdication.why === "alarm") this.#broken = abdication.alarm.detail;
     const proposed = [...this.#waiting.values()].flat();

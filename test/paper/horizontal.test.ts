@@ -213,6 +213,19 @@ describe('"No problem letting α = ∞": "command number = ⟨epoch number, numb
     expect([bench.table("S4").head?.covered, successor.leader.admits]).toEqual([5, true]);
   });
 
+  it("a new server is asked for nothing before it has all its cells, and nobody waits for it", () => {
+    s3.reconfigure(1, withoutS2);
+    s3.exchange(saying("vote"));
+    const successor = bench.server("S3", 1, s3, successorOf(s3));
+    expect(successor.requests.every(saying("create"))).toBe(true);
+    successor.exchange(to("S1", "S3"));
+    expect([successor.leader.serving, successor.lost]).toEqual([true, []]);
+    successor.propose("A2");
+    expect(successor.requests.filter(to("S4")).every(saying("create"))).toBe(true);
+    successor.exchange();
+    expect(bench.standing(6, successorOf(s3))).toEqual({ S1: "1: A2", S3: "1: A2", S4: "1: A2" });
+  });
+
   it("and a new leader whose state is older goes back to the old ones", () => {
     s3.reconfigure(1, withoutS2);
     s3.exchange(saying("vote"));

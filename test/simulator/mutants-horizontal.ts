@@ -65,7 +65,7 @@ export const HORIZONTAL: readonly Mutant[] = [
         replace: "return next !== undefined && slot < 0;",
       },
     ],
-    flags: ALPHA,
+    flags: [...ALPHA, "--subject", "ledger"],
   },
   {
     name: "a void slot is executed",
@@ -254,8 +254,8 @@ export const HORIZONTAL: readonly Mutant[] = [
     edits: [
       {
         file: LEADER,
-        find: "this.#options.horizontal?.isUnfounded === true",
-        replace: "this.#options.horizontal?.isUnfounded === undefined && this.#epoch !== undefined",
+        find: "if (this.#options.horizontal?.isUnfounded === true) this.#found();",
+        replace: "if (this.#options.horizontal?.isUnfounded === undefined) this.#found();",
       },
     ],
     flags: EPOCHS,

@@ -129,15 +129,16 @@ export class Owner {
 
   /** A command of the machine itself: mostly to a leader, and sometimes to two. */
   #reconfigureHorizontally(bootstrap: Bootstrap, { current }: Epochs, wrongExpect: number): void {
-    const { random, coverage, processes } = this.#world;
+    const { random, coverage, processes, isHealed } = this.#world;
     coverage.hit("reconfigurationAsked");
-    const isWrong = random.chance(wrongExpect);
+    const isWrong = !isHealed && random.chance(wrongExpect);
     if (isWrong) coverage.hit("wrongExpect");
     const expect = (current.number + (isWrong ? random.pick([-1, 1]) : 0)) as ConfigurationNumber;
     const acceptors = (count: number): readonly AcceptorId[] => this.#drawAcceptors(current, 0, count);
-    const quorums = random.chance(WITNESSES)
-      ? drawQuorums(random, acceptors)
-      : drawFullQuorums(random, acceptors);
+    const quorums =
+      !isHealed && random.chance(WITNESSES)
+        ? drawQuorums(random, acceptors)
+        : drawFullQuorums(random, acceptors);
     const reconfigure = { expect, quorums };
     bootstrap.asked(reconfigure);
     const leaders = processes.filter(({ host, isAlive }) => isAlive && host.serving);

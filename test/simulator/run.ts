@@ -31,6 +31,7 @@ const LIVENESS_EVENTS_MAX = 60_000;
 /** Answers that each client must get once faults are over. */
 const ANSWERS_OWED = 4;
 const BETWEEN_ATTEMPTS_MS = 25;
+const BETWEEN_RECONFIGURATIONS_MS = 100;
 /** A leader looks its configuration up so often, in attempts. */
 const LOOKUP_EVERY = 10;
 /** How long a reconfiguration goes on that began before faults were over. */
@@ -148,15 +149,23 @@ class Run {
     for (const client of this.#clients) client.stop();
     const isQuiet = (): boolean => this.#clients.every((client) => client.isIdle);
     this.#runUntil(isQuiet, LIVENESS_EVENTS_MAX, "a client's last command is not answered");
-    this.#awaitSuccessor();
+    this.#reconfigureOnceMore();
     this.#catchUp();
   }
 
-  /** A reconfiguration takes effect without waiting for commands, as long as somebody leads. */
-  #awaitSuccessor(): void {
-    const { epochs, options } = this.#world;
+  /** A reconfiguration takes effect with no command after it, as long as somebody leads. */
+  #reconfigureOnceMore(): void {
+    const { epochs, options, processes, scheduler } = this.#world;
+    // Handlers lead only while somebody asks them for something.
     if (epochs === undefined || options.subject === "registry") return;
-    const isOver = (): boolean => epochs.next === undefined;
+    const { number } = epochs.current;
+    const isOver = (): boolean => epochs.current.number > number;
+    const ask = (): void => {
+      const [process] = processes;
+      if (process !== undefined && !isOver() && epochs.next === undefined) this.#owner.reconfigure(process);
+      if (!isOver()) scheduler.after(BETWEEN_RECONFIGURATIONS_MS, ask);
+    };
+    ask();
     this.#runUntil(isOver, LIVENESS_EVENTS_MAX, "a reconfiguration never takes effect");
   }
 
