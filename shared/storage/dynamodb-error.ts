@@ -32,6 +32,13 @@ export function meaningOf(error: unknown): Meaning {
   return isPassing ? "passing" : "lasting";
 }
 
+/** Two errors of one kind are the same trouble, whatever times and names their messages have in them. */
+export function kindOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code = "" } = error as { code?: unknown };
+  return `${error.name} ${code}`;
+}
+
 /** For a person, without the request's content. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

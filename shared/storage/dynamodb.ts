@@ -13,7 +13,7 @@ import { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { type AwsPlace, awsClient } from "../aws/clients.ts";
 import { GONE, type Outcome, UNKNOWN, type Verb } from "../protocol/acceptor.ts";
 import type { MachineId } from "../protocol/configuration.ts";
-import { describe, meaningOf } from "./dynamodb-error.ts";
+import { describe, kindOf, meaningOf } from "./dynamodb-error.ts";
 import { whyTooLarge } from "./dynamodb-items.ts";
 import { incarnationNow } from "./dynamodb-table.ts";
 import { say } from "./dynamodb-verbs.ts";
@@ -134,11 +134,10 @@ class DynamodbStore implements AcceptorStore {
       this.#lose("is not there");
       return GONE;
     }
-    // What fails one verb for good fails every one: a sentence is enough until the trouble changes.
-    const trouble = describe(error);
-    if (meaning === "lasting" && trouble !== this.#trouble) {
-      this.#trouble = trouble;
-      this.#warn(`The table ${this.#table} cannot be used now: ${trouble}`);
+    // What fails one verb fails every one: a sentence is enough until the trouble changes.
+    if (meaning === "lasting" && kindOf(error) !== this.#trouble) {
+      this.#trouble = kindOf(error);
+      this.#warn(`The table ${this.#table} cannot be used now: ${describe(error)}`);
     }
     return this.#isLost() ? GONE : UNKNOWN;
   }

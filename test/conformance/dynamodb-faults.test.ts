@@ -216,6 +216,17 @@ describe("trouble that will not pass by itself", () => {
     expect(await say(VOTE)).toEqual(applied());
   });
 
+  test("the same trouble is said once, whatever time its message has in it", async () => {
+    const expired = (time: number) => errorAnswer("InvalidSignatureException", 400, `expired at ${time}`);
+    server.fault("UpdateItem", answering(expired(1)), answering(expired(2)));
+    server.fault("PutItem", answering(errorAnswer("AccessDeniedException")));
+    for (const verb of [VOTE, VOTE, createCell]) expect(await say(verb)).toEqual(UNKNOWN);
+    expect(warned).toEqual([
+      expect.stringContaining("expired at 1"),
+      expect.stringContaining("AccessDeniedException"),
+    ]);
+  });
+
   test("a wrong endpoint is said once as well", async () => {
     server.close();
     expect(await say(VOTE)).toEqual(UNKNOWN);
