@@ -21,6 +21,11 @@ export function address(text: string): Address {
   return { machine, id };
 }
 
+export function leader(text: string): string {
+  if (!INSTANCE_ID_PATTERN.test(text)) throw new InvalidArgumentError("Write a leader's id, as in leader-1.");
+  return text;
+}
+
 export function folder(text: string): string {
   if (text === "") throw new InvalidArgumentError("Name a folder.");
   return text;

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { Command } from "commander";
 import { addDev } from "./commands/dev.ts";
+import { addDrain } from "./commands/drain.ts";
 import { addLog } from "./commands/log.ts";
 import { addQuery } from "./commands/query.ts";
 import { addReconfigure } from "./commands/reconfigure.ts";
@@ -18,6 +19,7 @@ Examples:
   theseus log bank/main --from 10
   theseus status --json
   theseus reconfigure bank/main --replace a1-0123…
+  theseus drain leader-1
 
 Exit codes:
   0  done; a command that its machine refused was executed too, and "refused" is said
@@ -36,7 +38,7 @@ export function theseusProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EPILOGUE);
   addGlobalOptions(program);
-  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure]) add(program);
+  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure, addDrain]) add(program);
   return program;
 }
 

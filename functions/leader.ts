@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import type { Logger } from "pino";
 import { Unavailable } from "../shared/errors.ts";
 import type { ProcessId } from "../shared/protocol/ballot.ts";
+import type { FleetEvents } from "../shared/runtime/fleet/events.ts";
 import { Fleet } from "../shared/runtime/fleet/fleet.ts";
 import { LeaderBackend } from "../shared/runtime/fleet/leader-backend.ts";
 import { registerLeader } from "../shared/runtime/fleet/register-leader.ts";
@@ -47,7 +48,7 @@ await runPart("leader", async (log) => {
   const peers = new Peers({
     self,
     server: served.server,
-    leads: () => fleet.leads(),
+    welcome: () => fleet.welcome(),
     follow: (machine, from, send) => fleet.follow(machine, from, send),
   });
   fleet.meet(peers);
@@ -94,7 +95,7 @@ function readFlags() {
   };
 }
 
-function reportTo(log: Logger): ConstructorParameters<typeof Fleet>[0]["events"] {
+function reportTo(log: Logger): FleetEvents {
   return {
     leads: (machine, ballot) => log.info({ event: "leads", machine, ballot }, `leads ${machine}`),
     abdicated: (machine, abdication, ballot) =>

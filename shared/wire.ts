@@ -13,6 +13,7 @@ import {
   Unavailable,
   VersionSkew,
 } from "./errors.ts";
+import type { QuorumSpec } from "./protocol/quorum.ts";
 import type { Slot } from "./protocol/slot.ts";
 import type { Command } from "./protocol/value.ts";
 
@@ -41,16 +42,27 @@ export interface CommandAnswer {
   readonly refused?: true;
 }
 
-/** One acceptor in another's place (default: one that the machine does not use yet), or a named mode of these. */
+/**
+ * One acceptor in another's place (default: one that the machine does not use yet), a named mode of these, or any two
+ * families that meet: weights, grids, whatever a list of sets can say.
+ */
 export type ReconfigureRequest =
   | { readonly replace: string; readonly by?: string }
-  | { readonly mode: string; readonly acceptors: readonly string[] };
+  | { readonly mode: string; readonly acceptors: readonly string[] }
+  | { readonly quorums: QuorumSpec };
 /** The activated configuration. */
 export interface ReconfigureAnswer {
   readonly number: number;
   readonly previous: number;
   readonly mode: string;
   readonly acceptors: readonly string[];
+}
+
+/** `drained`: it leads nothing and takes nothing, and may be stopped. `machines`: how many it still leads. */
+export interface DrainAnswer {
+  readonly leader: string;
+  readonly state: "draining" | "drained";
+  readonly machines: number;
 }
 
 export interface QueryRequest {

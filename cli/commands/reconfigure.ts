@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError } from "commander";
-import { MODES } from "../../shared/protocol/quorum.ts";
+import { MODES, type QuorumSpec } from "../../shared/protocol/quorum.ts";
 import type { ReconfigureAnswer, ReconfigureRequest } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { call } from "../call.ts";
@@ -11,6 +11,7 @@ interface Options extends GlobalOptions {
   readonly by?: string;
   readonly mode?: string;
   readonly acceptors?: readonly string[];
+  readonly quorums?: unknown;
 }
 
 export function addReconfigure(program: Command): void {
@@ -22,6 +23,11 @@ export function addReconfigure(program: Command): void {
     .option("--by <acceptor>", "the one in its place (default: one that the machine does not use)")
     .option("--mode <mode>", `another quorum system: ${Object.keys(MODES).join(", ")}; with --acceptors`)
     .option("--acceptors <list>", "its acceptors, with commas between; a witness comes last", commaSeparated)
+    .option(
+      "--quorums <json>",
+      'any others: {"acceptors": […], "witnesses": […], "read": {"atLeast": n, "weights": {…}} or {"sets": [[…], …]}, "write": …}',
+      args.json,
+    )
     .action((machine: args.Address, _: unknown, self: Command) =>
       reconfigure(machine, self.optsWithGlobals<Options>()),
     );
@@ -33,10 +39,15 @@ function commaSeparated(text: string): readonly string[] {
   return ids;
 }
 
-function requestOf({ replace, by, mode, acceptors }: Options): ReconfigureRequest {
-  if (replace !== undefined && mode === undefined) return by === undefined ? { replace } : { replace, by };
-  if (replace === undefined && mode !== undefined && acceptors !== undefined) return { mode, acceptors };
-  throw new InvalidArgumentError("Say either --replace ACCEPTOR, or --mode MODE and --acceptors LIST.");
+function requestOf({ replace, by, mode, acceptors, quorums }: Options): ReconfigureRequest {
+  const ways = [replace, mode, quorums].filter((way) => way !== undefined).length;
+  if (ways === 1 && replace !== undefined) return by === undefined ? { replace } : { replace, by };
+  if (ways === 1 && mode !== undefined && acceptors !== undefined) return { mode, acceptors };
+  // The server says what is wrong with it, as it does to callers without this command.
+  if (ways === 1 && quorums !== undefined) return { quorums: quorums as QuorumSpec };
+  throw new InvalidArgumentError(
+    "Say either --replace ACCEPTOR, or --mode MODE and --acceptors LIST, or --quorums JSON.",
+  );
 }
 
 async function reconfigure({ machine, id }: args.Address, options: Options): Promise<void> {

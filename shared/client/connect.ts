@@ -1,13 +1,16 @@
 /** The way in: `connect(url).machine(bank, "main").send(command)`. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Invalid } from "../errors.ts";
 import type { MachineDefinition } from "../machine.ts";
-import type { DeploymentStatus } from "../wire.ts";
+import type { DeploymentStatus, DrainAnswer } from "../wire.ts";
 import { addressIn } from "./addresses.ts";
 import { jsonOf } from "./answers.ts";
 import { MachineClient } from "./machine.ts";
 import { Transport } from "./transport.ts";
 
 const DEADLINE_MS = 30_000;
+/** How often a leader that drains is asked how far it is. */
+const ASK_PROGRESS_MS = 200;
 
 export interface ConnectOptions {
   /** How long a call may take, retries included, before it is given up. Default: 30 s. */
@@ -40,6 +43,22 @@ export class Theseus {
     const request = { method: "GET", path: "/v1/status" };
     const call = { machine: "", request, deadlineMs: this.#deadlineMs, mayRepeat: () => true };
     return jsonOf(await this.#transport.call(call)) as DeploymentStatus;
+  }
+
+  /**
+   * Has a leader hand its machines over to the others; yields how many are left, whenever that changed, and ends once
+   * it may be stopped. @throws Invalid when there is no such leader, or no other one.
+   */
+  async *drain(leader: string): AsyncGenerator<DrainAnswer> {
+    const headers = { "content-type": "application/json" };
+    const path = `/v1/leaders/${encodeURIComponent(leader)}/drain`;
+    const request = { method: "POST", path, headers, body: "{}" };
+    const call = { machine: "", request, deadlineMs: this.#deadlineMs, mayRepeat: () => true };
+    for (let left = Number.NaN; left !== 0; await sleep(left === 0 ? 0 : ASK_PROGRESS_MS)) {
+      const answer = jsonOf(await this.#transport.call(call)) as DrainAnswer;
+      if (answer.machines !== left) yield answer;
+      left = answer.machines;
+    }
   }
 
   /** What is under way ends, its outcome being unknown. */

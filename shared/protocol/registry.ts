@@ -4,24 +4,38 @@
  *
  * Its commands are all idempotent, so a caller whose outcome is unknown simply says the same again.
  */
-import type { ConfigurationNumber, ProcessId } from "./ballot.ts";
+import type { ConfigurationNumber } from "./ballot.ts";
 import type { Configuration, MachineId } from "./configuration.ts";
+import {
+  keepLeaders,
+  type LeaderRecord,
+  type LeaderServer,
+  registerLeader,
+  retireLeader,
+  type StartAnswer,
+  startLeader,
+} from "./leader-pool.ts";
+import type { OutboxRequest } from "./outbox.ts";
+import {
+  type AcceptorRecord,
+  type AcceptorServer,
+  disown,
+  keepSpares,
+  leastUsed,
+  provisioned,
+  registerAcceptor,
+  retireUnused,
+  type Suspicion,
+  serve,
+  serverOf,
+  suspectAcceptor,
+  whyNotNew,
+} from "./pool.ts";
 import { ACCEPTORS_MAX, type AcceptorId, faultOf, majority, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
 
-/** A table, and where it is. Its incarnation tells it from any other table that ever had its name (§11). */
-export interface AcceptorServer {
-  readonly id: AcceptorId;
-  readonly kind: string;
-  readonly location: string;
-  readonly incarnation: string;
-}
-
-export interface LeaderServer {
-  readonly id: string;
-  readonly process: ProcessId;
-  readonly address: string;
-}
+export type { LeaderServer } from "./leader-pool.ts";
+export type { AcceptorServer } from "./pool.ts";
 
 export type RegistryCommand =
   /** The first one makes configuration 1; later ones get the same answer. */
@@ -39,7 +53,40 @@ export type RegistryCommand =
       readonly nonce: string;
     }
   /** Founded, and everything transferred: activate it, if the active one is still its predecessor. */
-  | { readonly type: "complete"; readonly machine: MachineId; readonly configuration: ConfigurationNumber };
+  | { readonly type: "complete"; readonly machine: MachineId; readonly configuration: ConfigurationNumber }
+  /** By whoever could not use it. */
+  | {
+      readonly type: "suspectAcceptor";
+      readonly acceptor: AcceptorId;
+      readonly by: string;
+      readonly why: Suspicion;
+    }
+  | ({ readonly type: "configure" } & Partial<Settings>)
+  | { readonly type: "startLeader"; readonly nonce: string }
+  | { readonly type: "retireLeader"; readonly leader: string }
+  /** A table was made for a request of the outbox. */
+  | { readonly type: "provisioned"; readonly request: string; readonly acceptor: AcceptorServer }
+  /** A table was deleted, or a leader stopped, for a request of the outbox. */
+  | { readonly type: "done"; readonly request: string }
+  /** A table without a record is about to be deleted. */
+  | { readonly type: "disown"; readonly acceptor: AcceptorId };
+
+export interface Settings {
+  /** How many acceptors are kept ready for repairs. */
+  readonly spares: number;
+  /** How many acceptors that may yet answer are replaced within ten minutes. */
+  readonly replacements: number;
+  /** How many leader processes there are at least; absent: others see to that. */
+  readonly leaders?: number;
+}
+
+const SETTINGS: Settings = { spares: 1, replacements: 3 };
+
+/** What executing a command may know beside the state. */
+export interface RegistryContext {
+  /** As logged: milliseconds since 1970, and never running backwards. */
+  readonly time: number;
+}
 
 interface MachineRecord {
   active: number;
@@ -54,8 +101,20 @@ interface MachineRecord {
 /** Plain data, as every machine's state. */
 export interface RegistryState {
   machines: Map<MachineId, MachineRecord>;
-  acceptors: Map<AcceptorId, AcceptorServer>;
-  leaders: Map<string, LeaderServer>;
+  acceptors: Map<AcceptorId, AcceptorRecord>;
+  leaders: Map<string, LeaderRecord>;
+  /** Ids of acceptors and leaders that are no more: they are never used again. */
+  former: Set<string>;
+  settings: Settings;
+  outbox: Map<string, OutboxRequest>;
+  /** How many requests there ever were. */
+  requests: number;
+  /** The highest of the numbers in leaders' ids. */
+  leaderNumber: number;
+  /** By nonce, what was answered. */
+  starts: Map<string, StartAnswer>;
+  /** When acceptors were suspected that might yet have answered: the latest ones. */
+  replacedAt: number[];
 }
 
 /** Where a machine is: its configuration, whether it is active yet, and its acceptors' places. */
@@ -66,22 +125,57 @@ export interface Location {
 }
 
 export function initialRegistry(): RegistryState {
-  return { machines: new Map(), acceptors: new Map(), leaders: new Map() };
+  return {
+    machines: new Map(),
+    acceptors: new Map(),
+    leaders: new Map(),
+    former: new Set(),
+    settings: SETTINGS,
+    outbox: new Map(),
+    requests: 0,
+    leaderNumber: 0,
+    starts: new Map(),
+    replacedAt: [],
+  };
 }
 
-export function applyRegistry(state: RegistryState, command: RegistryCommand): unknown {
+export function applyRegistry(
+  state: RegistryState,
+  command: RegistryCommand,
+  context: RegistryContext,
+): unknown {
+  const answer = execute(state, command, context);
+  keepSpares(state);
+  keepLeaders(state);
+  return answer;
+}
+
+function execute(state: RegistryState, command: RegistryCommand, { time }: RegistryContext): unknown {
   switch (command.type) {
     case "registerMachine":
       return registerMachine(state, command.machine, command.acceptors);
     case "registerAcceptor":
       return registerAcceptor(state, command.acceptor);
     case "registerLeader":
-      state.leaders.set(command.leader.id, command.leader);
-      return { registered: command.leader.id };
+      return registerLeader(state, command.leader);
     case "propose":
       return propose(state, command.machine, command.quorums, command.nonce);
     case "complete":
       return complete(state, command.machine, command.configuration);
+    case "suspectAcceptor":
+      return suspectAcceptor(state, command.acceptor, command.why, time);
+    case "configure":
+      return configure(state, command);
+    case "startLeader":
+      return startLeader(state, command.nonce);
+    case "retireLeader":
+      return retireLeader(state, command.leader);
+    case "provisioned":
+      return provisioned(state, command.request, command.acceptor);
+    case "done":
+      return done(state, command.request);
+    case "disown":
+      return disown(state, command.acceptor);
   }
 }
 
@@ -94,7 +188,9 @@ export function lookup(state: RegistryState, machine: MachineId): Location | und
 
 function locate(state: RegistryState, record: MachineRecord, number: number): Location {
   const configuration = record.configurations.get(number) as Configuration;
-  const acceptors = configuration.quorums.acceptors.map((id) => state.acceptors.get(id) as AcceptorServer);
+  const acceptors = configuration.quorums.acceptors.map((id) =>
+    serverOf(state.acceptors.get(id) as AcceptorRecord),
+  );
   return { configuration, active: record.active === number, acceptors };
 }
 
@@ -102,9 +198,11 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
   if (!state.machines.has(machine)) {
     if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
       return new Refusal(`a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`);
-    if (state.acceptors.size < count)
-      return new Refusal(`${count} acceptors are needed and ${state.acceptors.size} are registered`);
-    const quorums = majority(leastUsed(state, count));
+    const acceptors = leastUsed(state, count);
+    if (acceptors.length < count)
+      return new Refusal(`${count} acceptors are needed and ${acceptors.length} are registered`);
+    serve(state, acceptors);
+    const quorums = majority(acceptors);
     const first: Configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
     state.machines.set(machine, {
       active: 0,
@@ -117,26 +215,6 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
   return lookup(state, machine) as Location;
 }
 
-/** The acceptors with the fewest machines; of equal ones the first by id, so that every replica agrees. */
-function leastUsed(state: RegistryState, count: number): readonly AcceptorId[] {
-  const uses = new Map<AcceptorId, number>([...state.acceptors.keys()].map((id) => [id, 0]));
-  for (const { active, configurations } of state.machines.values())
-    for (const id of configurations.get(active || 1)?.quorums.acceptors ?? [])
-      uses.set(id, (uses.get(id) ?? 0) + 1);
-  return [...uses]
-    .sort(([one, few], [other, many]) => few - many || (one < other ? -1 : 1))
-    .slice(0, count)
-    .map(([id]) => id);
-}
-
-function registerAcceptor(state: RegistryState, acceptor: AcceptorServer): unknown {
-  const known = state.acceptors.get(acceptor.id);
-  if (known !== undefined && known.incarnation !== acceptor.incarnation)
-    return new Refusal(`${acceptor.id} is registered with another incarnation: names are never reused`);
-  state.acceptors.set(acceptor.id, acceptor);
-  return { registered: acceptor.id };
-}
-
 function propose(
   state: RegistryState,
   machine: MachineId,
@@ -147,9 +225,9 @@ function propose(
   if (record === undefined || record.active === 0) return new Refusal(`${machine} is not started`);
   const known = record.nonces.get(nonce);
   if (known !== undefined) return locate(state, record, known);
-  const stranger = quorums.acceptors.find((id) => !state.acceptors.has(id));
-  if (stranger !== undefined) return new Refusal(`there is no acceptor ${stranger}`);
-  const fault = faultOf(quorums);
+  const present = acceptorsOf(record);
+  const fault =
+    quorums.acceptors.map((id) => whyNotNew(state, id, present)).find(Boolean) ?? faultOf(quorums);
   if (fault !== undefined) return new Refusal(fault);
   const number = record.next++ as ConfigurationNumber;
   record.configurations.set(number, { number, previous: record.active, quorums });
@@ -166,8 +244,15 @@ function complete(state: RegistryState, machine: MachineId, number: Configuratio
     record.active = number;
     record.history.push(number);
     forgetSuperseded(record);
+    serve(state, acceptorsOf(record));
+    retireUnused(state);
   }
   return { activated: record.history.includes(number) };
+}
+
+/** Of the active configuration. */
+function acceptorsOf({ active, configurations }: MachineRecord): readonly AcceptorId[] {
+  return configurations.get(active)?.quorums.acceptors ?? [];
 }
 
 /** Proposals against an older configuration can never be activated: their numbers stay used, and nothing else. */
@@ -175,4 +260,32 @@ function forgetSuperseded(record: MachineRecord): void {
   record.nonces.clear();
   for (const [number, { previous }] of record.configurations)
     if (number !== record.active && previous !== record.active) record.configurations.delete(number);
+}
+
+function configure(
+  state: RegistryState,
+  { spares, replacements, leaders }: Partial<Settings>,
+): { settings: Settings } {
+  state.settings = {
+    ...state.settings,
+    ...(spares === undefined ? {} : { spares }),
+    ...(replacements === undefined ? {} : { replacements }),
+    ...(leaders === undefined ? {} : { leaders }),
+  };
+  return { settings: state.settings };
+}
+
+/** Whatever it was about leaves the records for good. */
+function done(state: RegistryState, id: string): unknown {
+  const request = state.outbox.get(id);
+  if (request?.type === "createAcceptor" || request?.type === "startLeader")
+    return new Refusal(`${id} is done when what it asks for is there`);
+  if (request !== undefined) {
+    const gone = request.type === "deleteAcceptor" ? request.acceptor.id : request.leader;
+    state.acceptors.delete(gone as AcceptorId);
+    state.leaders.delete(gone);
+    state.former.add(gone);
+    state.outbox.delete(id);
+  }
+  return { done: id };
 }

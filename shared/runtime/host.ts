@@ -100,6 +100,11 @@ export class Host {
     return this.#leader !== undefined;
   }
 
+  /** From the fence of a reconfiguration by this process to its end, nobody leads here. */
+  get reconfiguring(): boolean {
+    return this.#isReconfiguring;
+  }
+
   get ballot(): Ballot | undefined {
     return this.#leader?.ballot;
   }
@@ -110,6 +115,11 @@ export class Host {
    */
   get broken(): string | undefined {
     return this.#broken;
+  }
+
+  /** Whether nothing is known here that another host of the same machine would have to find out again. */
+  get isSound(): boolean {
+    return this.#broken === undefined && this.#distrusted.size === 0 && !this.#isReconfiguring;
   }
 
   get configuration(): Configuration | undefined {

@@ -50,6 +50,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
   lead(configuration: Configuration, deadlineMs: number): Promise<void> {
     if (this.host.serving) return Promise.resolve();
     if (this.host.broken !== undefined) return Promise.reject(brokenHere(this.machine, this.host.broken));
+    if (this.host.reconfiguring) return Promise.reject(beingReconfigured(this.machine));
     return new Promise((resolve, reject) => {
       const settle = (error?: TheseusError): void => {
         clearTimeout(timer);
@@ -148,6 +149,10 @@ function notReconfigured(machine: string, failure: HandoverFailure): Unavailable
     return new Unavailable("unavailable", `${machine} was not reconfigured: no table of it can be read`);
   const { message } = notElected(machine, failure);
   return new Unavailable("unavailable", `${machine} was not reconfigured: ${message}`);
+}
+
+function beingReconfigured(machine: string): Unavailable {
+  return new Unavailable("unavailable", `${machine} is being reconfigured: try again`);
 }
 
 function brokenHere(machine: string, why: string): Unavailable {

@@ -8,6 +8,7 @@ import type { AcceptorStore } from "../storage/store.ts";
 export class StorePool {
   readonly #open: (server: AcceptorServer) => AcceptorStore;
   readonly #stores = new Map<AcceptorId, AcceptorStore>();
+  readonly #warm = new Set<AcceptorId>();
 
   /** `open` chooses the adapter by the server's kind. */
   constructor(open: (server: AcceptorServer) => AcceptorStore) {
@@ -22,7 +23,9 @@ export class StorePool {
   /** Opens what is not open yet, so that a standby that takes over does not wait for it. */
   async warm(machine: MachineId, servers: readonly AcceptorServer[]): Promise<void> {
     this.learn(servers);
-    await Promise.all(servers.map(({ id }) => this.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])));
+    const cold = servers.filter(({ id }) => !this.#warm.has(id));
+    for (const { id } of cold) this.#warm.add(id);
+    await Promise.all(cold.map(({ id }) => this.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])));
   }
 
   get(acceptor: AcceptorId): AcceptorStore | undefined {

@@ -91,6 +91,16 @@ test(
       expect([status, body.mode, body.acceptors]).toEqual([200, mode, of]);
       await progress(clients);
     }
+    const [one, two, three] = [b, ...fresh] as [string, string, string];
+    for (const families of [
+      { read: { atLeast: 2, weights: { [one]: 2 } }, write: { atLeast: 3, weights: { [one]: 2 } } },
+      { read: { sets: [[one, two]] }, write: { sets: [[one], [two, three]] } },
+    ]) {
+      const quorums = { acceptors: [one, two, three], witnesses: [], ...families };
+      const { status, body } = await reconfigure(deployment, { quorums });
+      expect([status, body.mode]).toEqual([200, "quorums"]);
+      await progress(clients);
+    }
     await verdict(deployment, clients);
   },
   MINUTES_MS,
@@ -122,6 +132,25 @@ test(
   2 * MINUTES_MS,
 );
 
+test(
+  "one reconfiguration right after another: whoever reconfigures leads again each time, and stumbles over none of them",
+  async () => {
+    const deployment = await deploy(3);
+    const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
+    await progress(clients);
+    const { acceptors } = (await machine(deployment)).configuration;
+    const from = deployment.events.length;
+    for (let turn = 0; turn < 30; turn++) {
+      expect((await reconfigure(deployment, { mode: "majority", acceptors })).status).toBe(200);
+      await progress(clients);
+    }
+    const failures = deployment.events.slice(from).map((event) => JSON.stringify(event));
+    expect(failures.filter((failure) => failure.includes("too few acceptors"))).toEqual([]);
+    await verdict(deployment, clients);
+  },
+  MINUTES_MS,
+);
+
 test("what cannot be is refused, and the machine stays as it is", async () => {
   const deployment = await deploy(3);
   await postJson(deployment.url, `${AT}/commands`, { command: { type: "deposit", account: "a", amount: 1 } });
@@ -134,6 +163,14 @@ test("what cannot be is refused, and the machine stays as it is", async () => {
     [{ mode: "dictatorship", acceptors }, 400, /there is no mode/],
     [{ mode: "majority", acceptors: [acceptors[0], acceptors[0]] }, 400, /named twice/],
     [{ mode: "majority", acceptors: [] }, 400, /at least one acceptor/],
+    [{ quorums: { acceptors, read: { atLeast: 1 } } }, 400, /write must be an object/],
+    [{ quorums: { acceptors, read: { atLeast: 0 }, write: { atLeast: 3 } } }, 400, /read must be/],
+    [{ quorums: { acceptors, read: { sets: [[1]] }, write: { atLeast: 3 } } }, 400, /read.sets\[0\] must be/],
+    [
+      { quorums: { acceptors, read: { sets: [acceptors.slice(0, 1)] }, write: { atLeast: 2 } } },
+      400,
+      /read quorum \{a1-.*\} misses write quorum \{a2-.*\}/,
+    ],
   ] as const) {
     const answer = await postJson(deployment.url, `${AT}/reconfigure`, request);
     expect([request, answer.status, JSON.parse(answer.text).detail]).toEqual([

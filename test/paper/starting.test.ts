@@ -14,6 +14,7 @@ import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { acceptors, Bench } from "./support.ts";
 
 const MACHINE = "bank/main" as MachineId;
+const NOW = { time: 0 };
 
 let registry: RegistryState;
 let bench: Bench;
@@ -21,10 +22,14 @@ let bench: Bench;
 beforeEach(() => {
   registry = initialRegistry();
   for (const id of acceptors("S1", "S2", "S3", "S4"))
-    applyRegistry(registry, {
-      type: "registerAcceptor",
-      acceptor: { id, kind: "memory", location: `at ${id}`, incarnation: `${id}-born` },
-    });
+    applyRegistry(
+      registry,
+      {
+        type: "registerAcceptor",
+        acceptor: { id, kind: "memory", location: `at ${id}`, incarnation: `${id}-born` },
+      },
+      NOW,
+    );
   bench = new Bench({ isFounded: false });
 });
 
@@ -35,11 +40,15 @@ class Friend {
   #effects: FoundingEffect[] = [];
 
   register(): Location {
-    this.location = applyRegistry(registry, {
-      type: "registerMachine",
-      machine: MACHINE,
-      acceptors: 3,
-    }) as Location;
+    this.location = applyRegistry(
+      registry,
+      {
+        type: "registerMachine",
+        machine: MACHINE,
+        acceptors: 3,
+      },
+      NOW,
+    ) as Location;
     return this.location;
   }
 
@@ -64,7 +73,7 @@ class Friend {
 
   complete(): unknown {
     const number = (this.location as Location).configuration.number;
-    return applyRegistry(registry, { type: "complete", machine: MACHINE, configuration: number });
+    return applyRegistry(registry, { type: "complete", machine: MACHINE, configuration: number }, NOW);
   }
 }
 
@@ -127,7 +136,7 @@ describe('"It or a friend may not know if the start-up succeeded, but it can sea
     alice.found();
     alice.complete();
     expect(bob.register()).toEqual({ ...alice.location, active: true });
-    const more = applyRegistry(registry, { type: "registerMachine", machine: MACHINE, acceptors: 4 });
+    const more = applyRegistry(registry, { type: "registerMachine", machine: MACHINE, acceptors: 4 }, NOW);
     expect(more).toEqual(bob.location);
   });
 });
@@ -158,11 +167,15 @@ describe('"Finding the state machine … They use a trusted central service"', (
 
   it("knows no machine that nobody started, and starts none by being asked", () => {
     expect(lookup(registry, "bank/other" as MachineId)).toBeUndefined();
-    const completed = applyRegistry(registry, {
-      type: "complete",
-      machine: MACHINE,
-      configuration: 1 as never,
-    });
+    const completed = applyRegistry(
+      registry,
+      {
+        type: "complete",
+        machine: MACHINE,
+        configuration: 1 as never,
+      },
+      NOW,
+    );
     expect(completed).toBeInstanceOf(Refusal);
     expect(registry.machines.size).toBe(0);
   });
@@ -170,9 +183,9 @@ describe('"Finding the state machine … They use a trusted central service"', (
   it("is itself a state machine: the same commands make the same registry", () => {
     const again = initialRegistry();
     for (const acceptor of registry.acceptors.values())
-      applyRegistry(again, { type: "registerAcceptor", acceptor });
+      applyRegistry(again, { type: "registerAcceptor", acceptor }, NOW);
     const command = { type: "registerMachine", machine: MACHINE, acceptors: 3 } as const;
-    expect(applyRegistry(again, command)).toEqual(applyRegistry(registry, command));
+    expect(applyRegistry(again, command, NOW)).toEqual(applyRegistry(registry, command, NOW));
     expect(again).toEqual(registry);
   });
 });

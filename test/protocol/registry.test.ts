@@ -18,6 +18,8 @@ import {
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
 
+const NOW = { time: 0 };
+
 let state: RegistryState;
 beforeEach(() => {
   state = initialRegistry();
@@ -31,17 +33,21 @@ const server = (id: string, more: Partial<AcceptorServer> = {}): AcceptorServer 
   ...more,
 });
 const registerAcceptor = (acceptor: AcceptorServer) =>
-  applyRegistry(state, { type: "registerAcceptor", acceptor });
+  applyRegistry(state, { type: "registerAcceptor", acceptor }, NOW);
 const registerMachine = (machine: string, acceptors = 3) =>
-  applyRegistry(state, { type: "registerMachine", machine: machine as MachineId, acceptors });
+  applyRegistry(state, { type: "registerMachine", machine: machine as MachineId, acceptors }, NOW);
 const complete = (machine: string, configuration = 1) =>
-  applyRegistry(state, {
-    type: "complete",
-    machine: machine as MachineId,
-    configuration: configuration as ConfigurationNumber,
-  });
+  applyRegistry(
+    state,
+    {
+      type: "complete",
+      machine: machine as MachineId,
+      configuration: configuration as ConfigurationNumber,
+    },
+    NOW,
+  );
 const proposeQuorums = (nonce: string, quorums: QuorumSpec, machine = "m/1") =>
-  applyRegistry(state, { type: "propose", machine: machine as MachineId, quorums, nonce });
+  applyRegistry(state, { type: "propose", machine: machine as MachineId, quorums, nonce }, NOW);
 const propose = (nonce: string, acceptors = ["a", "b", "c"], machine = "m/1") =>
   proposeQuorums(nonce, majority(acceptors as AcceptorId[]), machine);
 const numberOf = (location: unknown): number => (location as Location).configuration.number;
@@ -58,7 +64,9 @@ describe("registerAcceptor", () => {
   it("is idempotent, and a known one may move", () => {
     expect(registerAcceptor(server("a"))).toEqual({ registered: "a" });
     expect(registerAcceptor(server("a", { location: "elsewhere.db" }))).toEqual({ registered: "a" });
-    expect([...state.acceptors.values()]).toEqual([server("a", { location: "elsewhere.db" })]);
+    expect([...state.acceptors.values()]).toEqual([
+      { ...server("a", { location: "elsewhere.db" }), state: "active" },
+    ]);
   });
 
   it("refuses another incarnation under a known name, and keeps the first", () => {
@@ -66,7 +74,7 @@ describe("registerAcceptor", () => {
     expect(reasonOf(registerAcceptor(server("a", { incarnation: "a-2" })))).toBe(
       "a is registered with another incarnation: names are never reused",
     );
-    expect(state.acceptors.get("a" as AcceptorId)).toEqual(server("a"));
+    expect(state.acceptors.get("a" as AcceptorId)).toEqual({ ...server("a"), state: "active" });
   });
 });
 
@@ -77,12 +85,18 @@ describe("registerLeader", () => {
       ["http://b", "b"],
     ] as const)
       expect(
-        applyRegistry(state, {
-          type: "registerLeader",
-          leader: { id: "l1", process: process.repeat(32) as ProcessId, address },
-        }),
+        applyRegistry(
+          state,
+          {
+            type: "registerLeader",
+            leader: { id: "l1", process: process.repeat(32) as ProcessId, address },
+          },
+          NOW,
+        ),
       ).toEqual({ registered: "l1" });
-    expect([...state.leaders.values()]).toEqual([{ id: "l1", process: "b".repeat(32), address: "http://b" }]);
+    expect([...state.leaders.values()]).toEqual([
+      { id: "l1", process: "b".repeat(32), address: "http://b", state: "live" },
+    ]);
   });
 });
 
@@ -125,9 +139,9 @@ describe("registerMachine", () => {
     withAcceptors("c", "a", "d", "b");
     const other = initialRegistry();
     for (const id of ["b", "d", "a", "c"])
-      applyRegistry(other, { type: "registerAcceptor", acceptor: server(id) });
+      applyRegistry(other, { type: "registerAcceptor", acceptor: server(id) }, NOW);
     const command = { type: "registerMachine", machine: "m/1" as MachineId, acceptors: 3 } as const;
-    expect(applyRegistry(other, command)).toEqual(applyRegistry(state, command));
+    expect(applyRegistry(other, command, NOW)).toEqual(applyRegistry(state, command, NOW));
   });
 
   it.each([0, -1, 1.5, Number.NaN, ACCEPTORS_MAX + 1])("refuses %d acceptors", (count) => {

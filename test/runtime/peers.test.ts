@@ -9,7 +9,7 @@ import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
-import { decodeMessage, encodeMessage, type Led } from "../../shared/runtime/peers/message.ts";
+import { decodeMessage, encodeMessage, type Led, leadsMessage } from "../../shared/runtime/peers/message.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
 import { PEER_PATH } from "../../shared/runtime/peers/watched.ts";
 
@@ -38,7 +38,7 @@ async function node({ deployment = "one", led = [] as readonly Led[], oldest = 1
   const peers = new Peers({
     self: { id, deployment, process, address, pid: made },
     server,
-    leads: () => led,
+    welcome: () => [leadsMessage(led)],
     follow(_, from, to) {
       followed.push(from);
       if (from < oldest) return undefined;

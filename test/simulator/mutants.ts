@@ -1411,10 +1411,14 @@ const vertical: readonly Mutant[] = [
     rule: "§7 retirement: once act = c′",
     edits: [
       {
-        file: "test/simulator/nemesis.ts",
-        find: "const live = new Set(this.#liveTables());",
-        replace:
-          "const pending = registrar.live.findLast(({ number }) => number !== registrar.active.number);\n    const live = new Set(pending === undefined ? this.#liveTables() : tables.filter(({ id }) => pending.quorums.acceptors.includes(id)));",
+        file: REGISTRY,
+        find: "record.nonces.set(nonce, number);",
+        replace: "record.nonces.set(nonce, number);\n  retireUnused(state);",
+      },
+      {
+        file: "shared/protocol/pool.ts",
+        find: "of configurations.values()) for (const id",
+        replace: "of [...configurations.values()].slice(-1)) for (const id",
       },
     ],
     flags: VERTICAL,

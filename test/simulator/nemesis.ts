@@ -61,12 +61,10 @@ export class Nemesis {
     return this.#world.tables.filter(({ id }) => ids.has(id));
   }
 
-  /** Deletes one that only older configurations have (PROTOCOL §7, invariant 11). */
+  /** Deletes one that the registry has ordered to be deleted (PROTOCOL §7, invariant 11). */
   #retire(): void {
     const { random, registrar, tables, coverage } = this.#world;
-    const live = new Set(this.#liveTables());
-    const older = new Set(registrar.activated.flatMap(({ quorums }) => quorums.acceptors));
-    const retired = tables.filter((table) => older.has(table.id) && !live.has(table) && !table.isLost);
+    const retired = tables.filter((table) => registrar.retired.has(table.id) && !table.isLost);
     if (retired.length === 0) return;
     coverage.hit("retired");
     this.#delete(random.pick(retired));

@@ -3,6 +3,7 @@
  * that are lost, late and repeated like all others.
  */
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import { outstanding } from "../../shared/protocol/outbox.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import {
   applyRegistry,
@@ -13,6 +14,9 @@ import {
 import { HOP_MS_MAX, LATE_MS_MAX, TIMEOUT_MS } from "./network.ts";
 import { MACHINE, type Process } from "./process.ts";
 import type { World } from "./world.ts";
+
+/** Its time decides how often slow tables are replaced, and none is said to be slow here. */
+const NOW = { time: 0 };
 
 export class Registrar {
   readonly #world: World;
@@ -50,15 +54,20 @@ export class Registrar {
     );
   }
 
+  /** Those that the outbox orders to be deleted. */
+  get retired(): ReadonlySet<AcceptorId> {
+    return new Set(outstanding(this.#state, "deleteAcceptor").map(({ acceptor }) => acceptor.id));
+  }
+
   register(id: AcceptorId): void {
     const acceptor = { id, kind: "simulated", location: id, incarnation: "0" };
-    applyRegistry(this.#state, { type: "registerAcceptor", acceptor });
+    applyRegistry(this.#state, { type: "registerAcceptor", acceptor }, NOW);
   }
 
   execute(command: RegistryCommand): unknown {
     const before = this.active;
     const wasStarted = this.#activated.length > 0;
-    const answer = applyRegistry(this.#state, command);
+    const answer = applyRegistry(this.#state, command, NOW);
     this.#world.trace(() => `the registry: ${JSON.stringify(command)} → ${JSON.stringify(answer)}`);
     this.#noteProposed();
     if (this.active !== before || (!wasStarted && command.type === "complete")) {

@@ -7,6 +7,7 @@ import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballo
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority, primaryBackup } from "../../shared/protocol/quorum.ts";
 import {
+  type AcceptorServer,
   applyRegistry,
   initialRegistry,
   type RegistryCommand,
@@ -15,10 +16,13 @@ import {
 import { Refusal } from "../../shared/protocol/replica.ts";
 import type { Reference, Result, Subject } from "./subject.ts";
 
+/** The reference executes commands outside of any log, so neither may know the logged time. */
+const NOW = { time: 0 };
+
 export const registry: Subject = {
   code: {
     init: initialRegistry,
-    apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand),
+    apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand, NOW),
     freeze: serialize,
     thaw: deserialize,
   },
@@ -33,18 +37,11 @@ function commandOf(random: () => number): RegistryCommand {
   const below = (bound: number): number => Math.floor(random() * bound);
   const id = below(6);
   const machine = `bank/${below(5)}` as MachineId;
-  switch (below(5)) {
+  switch (below(11)) {
     case 0:
       return { type: "registerMachine", machine, acceptors: 1 + below(3) };
-    case 1: {
-      const acceptor = {
-        id: `a${id}` as AcceptorId,
-        kind: "sqlite",
-        location: `/a${id}`,
-        incarnation: `${below(2)}`,
-      };
-      return { type: "registerAcceptor", acceptor };
-    }
+    case 1:
+      return { type: "registerAcceptor", acceptor: acceptorOf(`a${id}`, `${below(2)}`) };
     case 2: {
       const process = String(id).padStart(32, "0") as ProcessId;
       return { type: "registerLeader", leader: { id: `l${id}`, process, address: `host${below(3)}` } };
@@ -54,16 +51,39 @@ function commandOf(random: () => number): RegistryCommand {
       const quorums = below(2) === 0 ? majority(acceptors) : primaryBackup(acceptors);
       return { type: "propose", machine, quorums, nonce: `nonce ${below(4)}` };
     }
+    case 4:
+      return {
+        type: "suspectAcceptor",
+        acceptor: `a${id}` as AcceptorId,
+        by: "l1",
+        why: below(2) ? "gone" : "slow",
+      };
+    case 5:
+      return { type: "provisioned", request: `o${below(6)}`, acceptor: acceptorOf(`s${id}`, "0") };
+    case 6:
+      return { type: "done", request: `o${below(6)}` };
+    case 7:
+      return below(2)
+        ? { type: "startLeader", nonce: `nonce ${id}` }
+        : { type: "retireLeader", leader: `l${id}` };
+    case 8:
+      return { type: "configure", spares: below(3), leaders: below(3) };
+    case 9:
+      return { type: "disown", acceptor: `s${id}` as AcceptorId };
     default:
       return { type: "complete", machine, configuration: (1 + below(4)) as ConfigurationNumber };
   }
+}
+
+function acceptorOf(id: string, incarnation: string): AcceptorServer {
+  return { id: id as AcceptorId, kind: "sqlite", location: `/${id}`, incarnation };
 }
 
 class RegistryReference implements Reference {
   readonly #state = initialRegistry();
 
   execute(command: unknown): Result {
-    const answer = applyRegistry(this.#state, command as RegistryCommand);
+    const answer = applyRegistry(this.#state, command as RegistryCommand, NOW);
     if (answer instanceof Refusal) return { response: JSON.stringify(answer.reason), refused: true };
     return { response: JSON.stringify(answer) };
   }
@@ -73,8 +93,8 @@ class RegistryReference implements Reference {
   }
 }
 
-function summaryOf({ machines, acceptors, leaders }: RegistryState): string {
-  return JSON.stringify([machines, acceptors, leaders], (_, value) =>
-    value instanceof Map ? [...value] : value,
+function summaryOf(state: RegistryState): string {
+  return JSON.stringify(state, (_, value) =>
+    value instanceof Map || value instanceof Set ? [...value] : value,
   );
 }

@@ -10,7 +10,13 @@ import type { Reply } from "../../shared/protocol/session.ts";
 import { type Slot, slot } from "../../shared/protocol/slot.ts";
 import { type Command, decodeBatch, encodeBatch, encodeCommand } from "../../shared/protocol/value.ts";
 import type { Backend, Consistency } from "../../shared/runtime/http/backend.ts";
-import type { DeploymentStatus, LogLine, MachineStatus, ReconfigureAnswer } from "../../shared/wire.ts";
+import type {
+  DeploymentStatus,
+  DrainAnswer,
+  LogLine,
+  MachineStatus,
+  ReconfigureAnswer,
+} from "../../shared/wire.ts";
 
 const BALLOT = ballotOf(1 as ConfigurationNumber, 1, "a".repeat(32) as ProcessId);
 
@@ -65,6 +71,11 @@ export class MemoryBackend implements Backend {
     if (query === "over" && typeof args !== "number")
       throw new Refused("query_failed", "over takes a number");
     return { asOf: replica.applied, result: answer(replica.state, args) };
+  }
+
+  async drain(leader: string): Promise<DrainAnswer> {
+    if (this.failure !== undefined) throw this.failure;
+    return { leader, state: "drained", machines: 0 };
   }
 
   async reconfigure(): Promise<ReconfigureAnswer> {

@@ -7,7 +7,8 @@ import type { Led } from "../peers/message.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { REGISTRY } from "../registry/registry-service.ts";
 import type { StorePool } from "../store-pool.ts";
-import type { Fleet, Member } from "./fleet.ts";
+import type { Fleet } from "./fleet.ts";
+import type { Member } from "./member.ts";
 
 /** Machines told of; `GET /v1/machines` pages through more. */
 const MACHINES_MAX = 100;
@@ -52,13 +53,18 @@ export async function deploymentStatus(
 }
 
 function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
-  const live = [fleet.self, ...fleet.peers.live].map(({ id, address, pid }) => ({
-    id,
-    address,
-    pid,
-    state: "live",
+  const { self, peers, candidates } = fleet;
+  const stateOf = (isDraining: boolean, leads: number): string => {
+    if (!isDraining) return "live";
+    return leads === 0 ? "drained" : "draining";
+  };
+  const own = { ...self, state: stateOf(candidates.isDraining, fleet.leads) };
+  const others = peers.live.map((peer) => ({
+    ...peer,
+    state: stateOf(peers.isDraining(peer), peers.countLed(peer)),
   }));
-  const silent = fleet.peers.silent.map((peer) => ({ ...peer, state: "suspected" }));
+  const live = [own, ...others].map(({ id, address, pid, state }) => ({ id, address, pid, state }));
+  const silent = peers.silent.map((peer) => ({ ...peer, state: "suspected" }));
   return [...live, ...silent].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
@@ -86,7 +92,7 @@ async function machineStatus(
 ): Promise<MachineStatus> {
   const member = fleet.member(machine);
   member.location ??= led?.location;
-  const leader = fleet.leaderElsewhere(machine);
+  const leader = fleet.candidates.leaderElsewhere(machine);
   if (leader === undefined) return describe(member);
   const told = await inTime(
     fetch(`${leader.address}/v1/machines/${machine}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).then(

@@ -1,51 +1,37 @@
 /**
- * The machines that one leader process hosts, and which of them it should lead.
- *
- * A machine is led by whoever leads it already, else by the live process that rendezvous hashing ranks
- * first for it. Every process decides that from what it hears of its peers; when their views differ, two
- * try, and ballots decide. Others follow the leader, so that the next candidate is warm.
+ * The machines that one leader process hosts, and which of them it leads. How it comes to lead one, follows the
+ * others, and gives some up is in files of their own; here is what is the same for all of them.
  */
-import { Invalid, TheseusError, Unavailable } from "../../errors.ts";
+import { Invalid } from "../../errors.ts";
 import { type MachineDefinition, machineCode } from "../../machine.ts";
-import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
+import type { Ballot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Abdication } from "../../protocol/leader.ts";
 import type { AcceptorId, QuorumSpec } from "../../protocol/quorum.ts";
 import type { Location } from "../../protocol/registry.ts";
-import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
-import { configurationOf } from "../host.ts";
+import { MACHINE_GEOMETRY, type Slot } from "../../protocol/slot.ts";
 import { Hosted } from "../hosted.ts";
-import type { Identity, Led } from "../peers/message.ts";
-import { type Peers, UNFIT_MS } from "../peers/peers.ts";
+import { type Identity, type Led, leadsMessage, type PeerMessage, type Use } from "../peers/message.ts";
+import type { Peers } from "../peers/peers.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
-import { startMachine } from "../registry/start-machine.ts";
 import type { StorePool } from "../store-pool.ts";
-import { withoutLost } from "./new-quorums.ts";
-import { reconfigure } from "./reconfigure.ts";
-import { rank } from "./rendezvous.ts";
+import { Candidates } from "./candidates.ts";
+import type { FleetEvents } from "./events.ts";
+import { Following } from "./following.ts";
+import { Leading } from "./leading.ts";
+import { Member } from "./member.ts";
+import { Rebalancing } from "./rebalancing.ts";
 
-/** A machine that was used this recently is taken over at once; another when it is used again. */
-const IN_USE_MS = 60_000;
-/** One try at leading: fence, learn, recover. A long log takes a while to learn. */
-const LEAD_MS_MAX = 30_000;
-/** When it cannot lead, trying faster only fills the log. */
-const TRY_EVERY_MS = 200;
-/** A follower that is behind waits for the tables to be written: they lag, and asking faster does not help. */
-const BEHIND_MS = 200;
-/** How long a reconfiguration that ended the old ballots is waited for, before another one is made. */
-const STRANDED_AFTER_MS = 3_000;
-/** After an abdication the successor's word arrives within this time, if there is one. */
-const RECONSIDER_MS = 300;
-
-/** What the process reports: the events that an operator wants to see. */
-export interface FleetEvents {
-  leads(machine: MachineId, ballot: Ballot): void;
-  abdicated(machine: MachineId, abdication: Abdication, ballot: Ballot): void;
-  lost(machine: MachineId, acceptor: AcceptorId): void;
-  reconfigured(machine: MachineId, configuration: ConfigurationNumber): void;
-  failed(machine: MachineId, error: unknown): void;
-}
+/** Machines in one message to a newcomer. */
+const LEADS_PAGE = 100;
+/** Uses are gathered for so long before the peers hear of them. */
+const TELL_USE_MS = 100;
+/** They hear again of a machine that goes on being used: often enough that it stays "in use" for them. */
+const USE_AGAIN_MS = 10_000;
+/** What neither leads nor was used for so long is read again when it is needed. */
+const UNLOAD_AFTER_MS = 600_000;
+const UNLOAD_EVERY_MS = 60_000;
 
 export interface FleetOptions {
   readonly self: Identity;
@@ -56,35 +42,26 @@ export interface FleetOptions {
   readonly events: FleetEvents;
 }
 
-/** One machine as this process knows it. */
-export interface Member {
-  readonly machine: MachineId;
-  readonly definition: MachineDefinition;
-  readonly hosted: Hosted;
-  location: Location | undefined;
-  usedAt: number;
-  /** A try at leading that is under way. */
-  trying: Promise<void> | undefined;
-  /** The leader was asked for what is chosen, and has not answered yet. */
-  isAskingToFollow: boolean;
-  /** A reconfiguration that this process carries out. */
-  reconfiguring: Promise<void> | undefined;
-  /** A later configuration has ended this one's ballots, and was not active when it was last looked up. */
-  supersededBy: ConfigurationNumber | undefined;
-  /** Could not lead; passed over until then, on the clock of `Ports.elapsed`. */
-  unfitUntilMs: number;
-}
-
 export class Fleet {
   readonly self: Identity;
+  readonly candidates: Candidates;
   readonly #options: FleetOptions;
   readonly #members = new Map<MachineId, Member>();
-  #peers: Peers | undefined;
-  #isLeaving = false;
+  readonly #following: Following;
+  readonly #leading: Leading;
+  readonly #rebalancing: Rebalancing;
+  /** Used, and the peers have not been told yet. */
+  readonly #untold = new Set<Member>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
     this.self = options.self;
+    this.candidates = new Candidates(options.self, options.ports);
+    const memberOf = (machine: MachineId) => (this.knows(machine) ? this.member(machine) : undefined);
+    const shared = { ...options, candidates: this.candidates, memberOf };
+    this.#following = new Following(shared);
+    this.#leading = new Leading(shared);
+    this.#rebalancing = new Rebalancing({ ...shared, members: () => this.members });
   }
 
   get members(): Iterable<Member> {
@@ -92,64 +69,47 @@ export class Fleet {
   }
 
   get peers(): Peers {
-    if (this.#peers === undefined) throw new Error("the fleet has not met its peers yet");
-    return this.#peers;
+    return this.candidates.peers;
   }
 
-  /** What this process leads, as its peers are told. */
-  *leads(): Iterable<Led> {
-    for (const { machine, hosted, location } of this.#members.values()) {
-      const { ballot } = hosted.host;
-      if (hosted.host.serving && ballot !== undefined && location !== undefined)
-        yield { machine, ballot, location };
-    }
+  /** How many machines it leads, or is about to. */
+  get leads(): number {
+    return this.#members.values().reduce((sum, { isLeading }) => sum + (isLeading ? 1 : 0), 0);
   }
 
   meet(peers: Peers): void {
-    this.#peers = peers;
-    peers.on("leads", (peer, led) => this.#onLeads(peer, led));
-    peers.on("left", (_, led) => this.#onVacant(led));
-    peers.on("suspected", (_, led) => {
-      for (const each of led) this.#onVacant(each);
-    });
-    peers.on("behind", (peer, machine) =>
-      this.#options.ports.after(BEHIND_MS, () => this.#catchUp(peer, machine)),
-    );
-    peers.on("chosen", (peer, machine, slot, text) => this.#onChosen(peer, machine, slot, text));
+    this.candidates.meet(peers);
+    this.#following.listen();
+    this.#leading.listen();
+    this.#rebalancing.listen();
+    this.#unloadLater();
   }
 
-  /** The machine, if it is hosted already. */
+  /** What a peer that comes is told first: all that this process leads, and which of it is used. */
+  *welcome(): Iterable<PeerMessage> {
+    if (this.candidates.isDraining) yield { type: "draining" };
+    let page: Led[] = [];
+    for (const member of this.#members.values()) {
+      const led = ledBy(member);
+      if (led !== undefined) page.push(led);
+      if (page.length < LEADS_PAGE) continue;
+      yield leadsMessage(page);
+      page = [];
+    }
+    yield leadsMessage(page);
+    yield { type: "used", machines: this.#usesOf(this.#members.values()) };
+  }
+
+  /** The machine, if it is known here already. */
   find(machine: MachineId): Member | undefined {
     return this.#members.get(machine);
   }
 
-  /** The machine, hosted but not necessarily led. @throws Invalid (unknown_machine) when no definition has its name. */
+  /** The machine, not necessarily led. @throws Invalid (unknown_machine) when no definition has its name. */
   member(machine: MachineId): Member {
     const known = this.#members.get(machine);
     if (known !== undefined) return known;
-    const definition = this.definition(machine);
-    const { ports, self } = this.#options;
-    const code = machineCode(definition);
-    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process: self.process, ports });
-    const member: Member = {
-      machine,
-      definition,
-      hosted,
-      location: undefined,
-      usedAt: Number.NEGATIVE_INFINITY,
-      trying: undefined,
-      isAskingToFollow: false,
-      unfitUntilMs: Number.NEGATIVE_INFINITY,
-      reconfiguring: undefined,
-      supersededBy: undefined,
-    };
-    hosted.on("serving", (ballot) => this.#onServing(member, ballot));
-    hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
-    const told = new Set<AcceptorId>();
-    hosted.on("lost", (acceptor) => {
-      if (!told.has(acceptor)) this.#options.events.lost(machine, acceptor);
-      told.add(acceptor);
-    });
+    const member = new Member(machine, this.definition(machine), (of) => this.#host(of));
     this.#members.set(machine, member);
     return member;
   }
@@ -171,14 +131,8 @@ export class Fleet {
   async led(machine: MachineId): Promise<Member> {
     const member = this.member(machine);
     member.usedAt = this.#options.ports.elapsed();
-    if (member.hosted.host.serving) return member;
-    // While it copies the old configuration serves; only from the fence on there is something to wait for.
-    await member.reconfiguring;
-    if (member.hosted.host.serving) return member;
-    const elsewhere = this.leaderElsewhere(machine) ?? this.#betterCandidate(machine);
-    if (elsewhere !== undefined) throw this.notLeader(machine, elsewhere);
-    if (this.#isLeaving) throw shuttingDown();
-    await this.#try(member);
+    await this.#leading.lead(member);
+    this.#tellUse(member);
     return member;
   }
 
@@ -190,245 +144,119 @@ export class Fleet {
     machine: MachineId,
     quorumsFor: (present: QuorumSpec) => Promise<QuorumSpec>,
   ): Promise<Location> {
-    const member = await this.led(machine);
-    member.location ??= await this.#start(machine);
-    const from = member.location;
-    return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums));
-  }
-
-  async #reconfigure(member: Member, from: Location, quorums: QuorumSpec): Promise<Location> {
-    if (member.reconfiguring !== undefined)
-      throw new Unavailable(
-        "unavailable",
-        `${member.machine} is being reconfigured: try again when that is done`,
-      );
-    const { registry, stores, ports } = this.#options;
-    const activated = reconfigure({ hosted: member.hosted, from, quorums, registry, stores, ports });
-    member.reconfiguring = activated.then(
-      (location) => {
-        member.location = location;
-        member.supersededBy = undefined;
-      },
-      (error: unknown) => {
-        // Its configuration is no longer the machine's, which the next try looks up.
-        if (isBeaten(error)) member.location = undefined;
-      },
-    );
-    try {
-      const location = await activated;
-      this.#options.events.reconfigured(member.machine, location.configuration.number);
-      return location;
-    } finally {
-      await member.reconfiguring;
-      member.reconfiguring = undefined;
-      // It led before, so it goes on, in whichever configuration is the machine's now.
-      this.#leadIfVacant(member);
-    }
-  }
-
-  /** The live peer that leads the machine, if one does. */
-  leaderElsewhere(machine: MachineId): Identity | undefined {
-    return this.#peers?.leaderOf(machine)?.peer;
-  }
-
-  notLeader(machine: MachineId, leader: Identity): Unavailable {
-    return new Unavailable("not_leader", `${machine} is led by ${leader.id}: ask ${leader.address}`, {
-      leader: leader.address,
-    });
-  }
-
-  /** The same error, naming whoever leads by now when this process does not. */
-  withLeader(machine: MachineId, error: TheseusError): TheseusError {
-    const leader = this.leaderElsewhere(machine);
-    return error.code === "not_leader" && leader !== undefined ? this.notLeader(machine, leader) : error;
+    return this.#leading.reconfigure(await this.led(machine), quorumsFor);
   }
 
   /** Sends a watcher what is chosen from `from` on; undefined when that is older than what is in memory. */
   follow(machine: MachineId, from: Slot, send: (slot: Slot, text: string) => void): (() => void) | undefined {
     const member = this.#members.get(machine);
-    if (member === undefined) return undefined;
+    // It is told when this process leads the machine again, and asks again.
+    if (member?.isServing !== true) return () => {};
     const { hosted } = member;
     const backlog = hosted.host.log.range(from, hosted.host.log.last);
     if (backlog === undefined) return undefined;
     backlog.forEach((text, index) => {
       send((from + index) as Slot, text);
     });
+    const stop = (): void => {
+      hosted.off("executed", send);
+      hosted.off("abdicated", stop);
+    };
     hosted.on("executed", send);
-    return () => hosted.off("executed", send);
+    hosted.on("abdicated", stop);
+    return stop;
+  }
+
+  /**
+   * Hands every machine over, a few at a time, and takes no new ones while another process could: from then on this
+   * one may be stopped without anybody noticing, as soon as `leads` is 0. Saying it again changes nothing.
+   * @throws Invalid when there is no other process.
+   */
+  drain(): void {
+    const { candidates, self } = this;
+    if (candidates.others.length === 0)
+      throw new Invalid(
+        "invalid_request",
+        `${self.id} is the last leader that lives and does not drain: start another one first`,
+      );
+    if (candidates.isDraining) return;
+    candidates.isDraining = true;
+    this.peers.tell({ type: "draining" });
+    this.#rebalancing.reviewAll();
   }
 
   /** Hands every machine over and leads no more; peers are told first, so that no client is sent back here. */
   async leave(): Promise<void> {
-    this.#isLeaving = true;
+    this.candidates.isLeaving = true;
     this.peers.tell({ type: "leaving" });
-    await Promise.all([...this.#members.values()].map(({ hosted }) => hosted.handOver()));
+    await Promise.all([...this.#members.values()].map(({ loaded }) => loaded?.handOver()));
   }
 
-  /** Callers that come while a try is under way, or just after it failed, share its outcome. */
-  #try(member: Member): Promise<void> {
-    if (member.trying === undefined) {
-      const trying = this.#lead(member);
-      member.trying = trying;
-      const over = (): void => {
-        member.trying = undefined;
-      };
-      trying.then(over, () => this.#options.ports.after(TRY_EVERY_MS, over));
-    }
-    return member.trying;
-  }
-
-  async #lead(member: Member): Promise<void> {
-    const { machine, hosted } = member;
-    if (member.location === undefined) member.location = await this.#start(machine);
-    if (this.#isLeaving) throw shuttingDown();
-    if (this.#isStranded(member)) await this.#rescue(member, member.location);
-    const { configuration, acceptors } = member.location;
-    this.#options.stores.learn(acceptors);
-    // What the tables cover is learnt before the leader that there may be is fenced, not while nobody serves.
-    if (hosted.host.replica.applied === NO_SLOT) await hosted.catchUp(configuration);
-    try {
-      await hosted.lead(configuration, LEAD_MS_MAX);
-    } catch (error) {
-      if (!isBeaten(error)) this.#isUnfit(member);
-      throw this.withLeader(machine, error as TheseusError);
-    }
-  }
-
-  async #rescue(member: Member, from: Location): Promise<void> {
-    const { registry, stores } = this.#options;
-    stores.learn(from.acceptors);
-    const quorums = await withoutLost(member.machine, from.configuration.quorums, registry, stores);
-    await this.#reconfigure(member, from, quorums);
-  }
-
-  /**
-   * Whoever ended this configuration's ballots did not complete: nobody can lead it, and after waiting for that
-   * process one reconfigures for oneself, if need be on the same acceptors (PROTOCOL §4 step 1).
-   */
-  #isStranded({ location, supersededBy }: Member): boolean {
-    return (
-      supersededBy !== undefined && location !== undefined && location.configuration.number < supersededBy
-    );
-  }
-
-  /** The next candidate should try. */
-  #isUnfit(member: Member): void {
-    member.unfitUntilMs = this.#options.ports.elapsed() + UNFIT_MS;
-    this.#peers?.tell({ type: "unfit", machine: member.machine });
-  }
-
-  #start(machine: MachineId): Promise<Location> {
-    const { registry, stores, ports } = this.#options;
-    return startMachine(machine, registry, stores, ports);
-  }
-
-  /** The peer that should lead rather than this process. */
-  #betterCandidate(machine: MachineId): Identity | undefined {
-    const { self } = this;
-    const candidates = [...(this.#peers?.candidates ?? []), ...(this.#isLeaving ? [] : [self])];
-    const isUnfit = (each: Identity) =>
-      each === self
-        ? this.member(machine).unfitUntilMs > this.#options.ports.elapsed()
-        : this.peers.isUnfit(each, machine);
-    const fit = candidates.filter((each) => !isUnfit(each));
-    const eligible = fit.length > 0 ? fit : candidates;
-    const [first] = rank(
-      machine,
-      eligible.map(({ id }) => id),
-    );
-    return eligible.find((each) => each.id === first && each !== self);
+  #host(member: Member): Hosted {
+    const { machine, definition } = member;
+    const { ports, self, events } = this.#options;
+    const code = machineCode(definition);
+    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process: self.process, ports });
+    hosted.on("serving", (ballot) => this.#onServing(member, ballot));
+    hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
+    const told = new Set<AcceptorId>();
+    hosted.on("lost", (acceptor) => {
+      if (!told.has(acceptor)) events.lost(machine, acceptor);
+      told.add(acceptor);
+    });
+    return hosted;
   }
 
   #onServing(member: Member, ballot: Ballot): void {
-    const { machine, location } = member;
-    this.#options.events.leads(machine, ballot);
-    if (location !== undefined) this.#peers?.tell({ type: "leads", led: { machine, ballot, location } });
+    this.#options.events.leads(member.machine, ballot);
+    const led = ledBy(member);
+    if (led !== undefined) this.peers.tell(leadsMessage([led]));
+    member.useToldAt = Number.NEGATIVE_INFINITY;
+    this.#tellUse(member);
+    this.#rebalancing.review(member);
   }
 
   #onAbdicated(member: Member, abdication: Abdication, ballot: Ballot): void {
     this.#options.events.abdicated(member.machine, abdication, ballot);
-    this.#peers?.tell({ type: "left", machine: member.machine });
-    const { ports } = this.#options;
-    const isSuperseded =
-      abdication.why === "fenced" && configurationOf(abdication.by) > configurationOf(ballot);
-    if (isSuperseded) this.#onSuperseded(member, configurationOf(abdication.by));
-    ports.after(RECONSIDER_MS * (1 + ports.random()), () => this.#leadIfVacant(member));
+    this.peers.tell({ type: "left", machine: member.machine });
+    this.#leading.onAbdicated(member, abdication, ballot);
   }
 
-  /** Looks up which configuration is the machine's; the one that ended this one's ballots has time to complete. */
-  #onSuperseded(member: Member, by: ConfigurationNumber): void {
-    member.location = undefined;
+  #tellUse(member: Member): void {
     const { ports } = this.#options;
-    ports.after(STRANDED_AFTER_MS * (1 + ports.random()), () => {
-      member.supersededBy = by;
+    const now = ports.elapsed();
+    if (now - member.useToldAt < USE_AGAIN_MS || !member.isInUse(now)) return;
+    member.useToldAt = now;
+    this.#untold.add(member);
+    if (this.#untold.size > 1) return;
+    ports.after(TELL_USE_MS, () => {
+      this.peers.tell({ type: "used", machines: this.#usesOf(this.#untold) });
+      this.#untold.clear();
     });
   }
 
-  /** A peer leads: one with a higher ballot deposes this process; otherwise this process may follow it. */
-  #onLeads(peer: Identity, { machine, ballot, location }: Led): void {
-    if (!this.knows(machine)) return;
-    const member = this.member(machine);
-    const { host } = member.hosted;
-    this.#learnLocation(member, location);
-    void this.#options.stores.warm(machine, location.acceptors);
-    host.noteBallot(ballot);
-    if (host.ballot !== undefined && host.ballot < ballot) host.resign(ballot);
-    if (!host.leading) this.#catchUp(peer, machine);
+  #usesOf(members: Iterable<Member>): readonly Use[] {
+    const now = this.#options.ports.elapsed();
+    const used = [...members].filter((member) => member.isServing && member.isInUse(now));
+    return used.map(({ machine, usedAt }) => [machine, Math.round(now - usedAt)]);
   }
 
-  /** What a peer leads was activated; of two such the later is the machine's. */
-  #learnLocation(member: Member, location: Location): void {
-    const known = member.location?.configuration.number ?? 0;
-    if (location.configuration.number > known) member.location = location;
-  }
-
-  /** Reads the tables as far as they go, then listens to the leader. */
-  #catchUp(peer: Identity, machine: MachineId): void {
-    const member = this.member(machine);
-    const { location, hosted } = member;
-    if (location === undefined || hosted.host.leading) return;
-    member.usedAt = this.#options.ports.elapsed();
-    hosted.host.catchUp(location.configuration, () => this.#follow(peer, member));
-  }
-
-  #follow(peer: Identity, member: Member): void {
-    const { machine, hosted } = member;
-    member.isAskingToFollow = true;
-    this.#peers?.follow(peer, machine, (hosted.host.replica.applied + 1) as Slot);
-  }
-
-  #onChosen(peer: Identity, machine: MachineId, slot: Slot, text: string): void {
-    const member = this.member(machine);
-    member.usedAt = this.#options.ports.elapsed();
-    if (member.hosted.host.learn(slot, text)) member.isAskingToFollow = false;
-    else if (!member.isAskingToFollow) this.#follow(peer, member);
-  }
-
-  /** Its leader is gone. */
-  #onVacant({ machine, ballot, location }: Led): void {
-    if (!this.knows(machine)) return;
-    const member = this.member(machine);
-    this.#learnLocation(member, location);
-    member.hosted.host.noteBallot(ballot);
-    this.#leadIfVacant(member);
-  }
-
-  #leadIfVacant(member: Member): void {
-    const { machine, hosted, usedAt } = member;
-    const isInUse = this.#options.ports.elapsed() - usedAt < IN_USE_MS;
-    const isVacant = !hosted.host.leading && this.leaderElsewhere(machine) === undefined;
-    if (this.#isLeaving || !isInUse || !isVacant || this.#betterCandidate(machine) !== undefined) return;
-    this.#try(member).catch((error: unknown) => this.#options.events.failed(machine, error));
+  #unloadLater(): void {
+    const { ports } = this.#options;
+    ports.after(UNLOAD_EVERY_MS, () => {
+      const before = ports.elapsed() - UNLOAD_AFTER_MS;
+      for (const member of this.#members.values()) if (member.usedAt < before) member.unload();
+      this.#unloadLater();
+    });
   }
 }
 
-function shuttingDown(): Unavailable {
-  return new Unavailable("unavailable", "this process is shutting down: try again");
-}
-
-/** Somebody else leads, which says nothing against this process. */
-function isBeaten(error: unknown): boolean {
-  return error instanceof TheseusError && error.code === "not_leader";
+/** What peers are told of a machine that this process leads. */
+function ledBy({ machine, location, isServing, loaded }: Member): Led | undefined {
+  const ballot = loaded?.host.ballot;
+  return isServing && ballot !== undefined && location !== undefined
+    ? { machine, ballot, location }
+    : undefined;
 }
 
 function nameOf(machine: MachineId): string {

@@ -11,6 +11,7 @@ import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
 import { type Command, decodeBatch } from "../../protocol/value.ts";
 import type {
   DeploymentStatus,
+  DrainAnswer,
   LogLine,
   MachineStatus,
   ReconfigureAnswer,
@@ -22,8 +23,10 @@ import { sha256 } from "../ports-production.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
 import { deploymentStatus } from "./deployment-status.ts";
-import type { Fleet, Member } from "./fleet.ts";
+import { drainLeader } from "./draining.ts";
+import type { Fleet } from "./fleet.ts";
 import { history } from "./history.ts";
+import type { Member } from "./member.ts";
 import { newQuorums } from "./new-quorums.ts";
 
 export class LeaderBackend implements Backend {
@@ -52,7 +55,7 @@ export class LeaderBackend implements Backend {
   async send(machine: MachineId, commands: readonly Command[]) {
     const { hosted } = await this.#fleet.led(machine);
     const results = (await hosted.send(commands)).map((result) =>
-      result instanceof TheseusError ? this.#fleet.withLeader(machine, result) : result,
+      result instanceof TheseusError ? this.#fleet.candidates.withLeader(machine, result) : result,
     );
     const [first] = results;
     // What befell all alike is the request's own answer, which any client knows how to repeat.
@@ -63,12 +66,13 @@ export class LeaderBackend implements Backend {
 
   async query(machine: MachineId, query: string, args: unknown, consistency: Consistency) {
     const answer = this.#queryOf(this.#fleet.definition(machine), query);
-    const { replica } = this.#fleet.member(machine).hosted.host;
     // A process that neither leads nor follows the machine has no state to answer from.
-    if (consistency === "linearizable" || replica.applied === NO_SLOT) {
+    const applied = this.#fleet.member(machine).loaded?.host.replica.applied ?? NO_SLOT;
+    if (consistency === "linearizable" || applied === NO_SLOT) {
       const { hosted } = await this.#fleet.led(machine);
       await this.#read(machine, hosted.read());
     }
+    const { replica } = this.#fleet.member(machine).hosted.host;
     // Commands may have been executed since the check: the answer is as new as its state, not as the check.
     return { asOf: replica.applied, result: answer(replica.state, args) };
   }
@@ -83,14 +87,16 @@ export class LeaderBackend implements Backend {
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {
-    const leader = this.#fleet.leaderElsewhere(machine);
-    if (leader !== undefined) throw this.#fleet.notLeader(machine, leader);
+    const { candidates } = this.#fleet;
+    const leader = candidates.leaderElsewhere(machine);
+    if (leader !== undefined) throw candidates.notLeader(machine, leader);
     return this.describeHere(await this.#started(machine));
   }
 
   /** What this process knows of a machine that it hosts. */
-  describeHere({ machine, definition, hosted, location }: Member): MachineStatus {
-    const { host } = hosted;
+  describeHere({ machine, definition, loaded, isServing, location }: Member): MachineStatus {
+    const host = loaded?.host;
+    const applied = host?.replica.applied ?? NO_SLOT;
     const slash = machine.indexOf("/");
     const { id, address } = this.#fleet.self;
     const configuration = location?.configuration;
@@ -103,10 +109,10 @@ export class LeaderBackend implements Backend {
         mode: configuration === undefined ? "majority" : modeOf(configuration.quorums),
         acceptors: configuration?.quorums.acceptors ?? [],
       },
-      leader: host.serving ? { id, address } : null,
-      ballot: host.ballot ?? null,
-      chosen: host.replica.applied,
-      applied: host.replica.applied,
+      leader: isServing ? { id, address } : null,
+      ballot: host?.ballot ?? null,
+      chosen: applied,
+      applied,
     };
   }
 
@@ -146,6 +152,10 @@ export class LeaderBackend implements Backend {
       }
       await changed;
     }
+  }
+
+  drain(leader: string): Promise<DrainAnswer> {
+    return drainLeader(this.#fleet, leader);
   }
 
   status(): Promise<DeploymentStatus> {
@@ -210,7 +220,7 @@ export class LeaderBackend implements Backend {
     try {
       return await read;
     } catch (error) {
-      throw error instanceof TheseusError ? this.#fleet.withLeader(machine, error) : error;
+      throw error instanceof TheseusError ? this.#fleet.candidates.withLeader(machine, error) : error;
     }
   }
 }

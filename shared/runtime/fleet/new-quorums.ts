@@ -21,6 +21,7 @@ export async function newQuorums(
   registry: RegistryClient,
   stores: StorePool,
 ): Promise<QuorumSpec> {
+  if ("quorums" in request) return request.quorums;
   if ("mode" in request) return modeNamed(request.mode)(request.acceptors as readonly AcceptorId[]);
   const old = request.replace as AcceptorId;
   if (!present.acceptors.includes(old))

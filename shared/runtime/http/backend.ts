@@ -10,6 +10,7 @@ import type { Slot } from "../../protocol/slot.ts";
 import type { Command } from "../../protocol/value.ts";
 import type {
   DeploymentStatus,
+  DrainAnswer,
   LogLine,
   MachineStatus,
   ReconfigureAnswer,
@@ -51,6 +52,11 @@ export interface Backend {
   /** Messages with a cursor above `after`: those there are, then new ones as they come, until aborted. */
   inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncIterable<Message>;
   status(): Promise<DeploymentStatus>;
+  /**
+   * Has a leader hand all its machines over; said again, it tells how far that is. @throws Invalid when there is no
+   * such leader, or none that could take over.
+   */
+  drain(leader: string): Promise<DrainAnswer>;
   /** A page of machine ids in order, those after `after`. */
   machines(after: string, limit: number): Promise<readonly string[]>;
 }

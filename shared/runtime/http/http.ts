@@ -93,6 +93,7 @@ function streams(app: Hono<Bindings>, backend: Backend, report: Report): void {
 function deployment(app: Hono<Bindings>, backend: Backend): void {
   get(app, "/v1/health", (c) => c.json({ status: "ok" }));
   get(app, "/v1/status", async (c) => c.json(await backend.status()));
+  post(app, "/v1/leaders/:leader/drain", async (c) => c.json(await backend.drain(requests.leaderOf(c))));
   get(app, "/v1/machines", async (c) => {
     const machines = await backend.machines(requests.afterOf(c), MACHINES_PAGE);
     return c.json({ machines } satisfies MachinesAnswer);

@@ -10,6 +10,7 @@ import { type Slot, slot } from "../../protocol/slot.ts";
 import type { Command, Sequence, SessionId } from "../../protocol/value.ts";
 import { ELEMENTS_MAX, type ReconfigureRequest } from "../../wire.ts";
 import type { Consistency } from "./backend.ts";
+import { quorumsOf } from "./quorums-of.ts";
 
 const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
 /** A client's name in `notify` is any short text that a path can carry: no slash, nothing unprintable. */
@@ -21,6 +22,10 @@ export type Asked = Exclude<Command, { readonly open: string }>;
 export function machineOf(c: Context): MachineId {
   const name = matching(c.req.param("machine"), MACHINE_NAME_PATTERN, "a machine's name");
   return `${name}/${matching(c.req.param("id"), INSTANCE_ID_PATTERN, "an instance's id")}` as MachineId;
+}
+
+export function leaderOf(c: Context): string {
+  return matching(c.req.param("leader"), INSTANCE_ID_PATTERN, "a leader's id");
 }
 
 export function queryOf(c: Context): { readonly query: string; readonly consistency: Consistency } {
@@ -55,14 +60,15 @@ export function afterOf(c: Context): string {
   return after;
 }
 
-/** `{replace, by?}` or `{mode, acceptors}`. */
+/** `{replace, by?}`, `{mode, acceptors}` or `{quorums}`. */
 export function reconfigurationOf(body: unknown): ReconfigureRequest {
-  const { replace, by, mode, acceptors } = (body ?? {}) as Record<string, unknown>;
+  const { replace, by, mode, acceptors, quorums } = (body ?? {}) as Record<string, unknown>;
+  if (quorums !== undefined) return { quorums: quorumsOf(quorums) };
   if (typeof replace === "string" && (by === undefined || typeof by === "string"))
     return by === undefined ? { replace } : { replace, by };
   const areIds = Array.isArray(acceptors) && acceptors.every((id) => typeof id === "string");
   if (typeof mode === "string" && areIds) return { mode, acceptors };
-  throw invalid("the body must be {replace, by?} or {mode, acceptors}, with ids of acceptors");
+  throw invalid("the body must be {replace, by?}, {mode, acceptors} or {quorums}, with ids of acceptors");
 }
 
 export async function bytesOf(c: Context): Promise<ArrayBuffer> {

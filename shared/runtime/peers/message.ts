@@ -3,12 +3,12 @@
  * watched. No storage is touched. A chosen value travels as it is, after two header lines.
  */
 import type { Ballot, ProcessId } from "../../protocol/ballot.ts";
-import type { MachineId } from "../../protocol/configuration.ts";
-import type { Location } from "../../protocol/registry.ts";
+import type { Configuration, MachineId } from "../../protocol/configuration.ts";
+import type { AcceptorServer, Location } from "../../protocol/registry.ts";
 import type { Slot } from "../../protocol/slot.ts";
 
 /** Raised when a message changes its meaning; peers of another version are not listened to. */
-export const PEER_FORMAT = 1;
+export const PEER_FORMAT = 2;
 
 /** One leader process. `id` outlives restarts, `process` does not. */
 export interface Identity {
@@ -27,15 +27,35 @@ export interface Led {
   readonly location: Location;
 }
 
+/** As it travels: where its tables are is said once for all that travel together. */
+interface LedEntry {
+  readonly machine: MachineId;
+  readonly ballot: Ballot;
+  readonly configuration: Configuration;
+}
+
+export type Use = readonly [machine: MachineId, agoMs: number];
+
 export type PeerMessage =
   | { readonly type: "hello"; readonly format: number; readonly self: Identity }
   | { readonly type: "beat" }
   /** Addresses of other leader processes, so that each finds all without the registry. */
   | { readonly type: "peers"; readonly addresses: readonly string[] }
-  | { readonly type: "leads"; readonly led: Led }
+  /** Many at once share the tables that they name: a newcomer hears of a thousand machines. */
+  | {
+      readonly type: "leads";
+      readonly led: readonly LedEntry[];
+      readonly acceptors: readonly AcceptorServer[];
+    }
   | { readonly type: "left"; readonly machine: MachineId }
   /** Cannot lead the machine, for the time being at least: somebody else should. */
   | { readonly type: "unfit"; readonly machine: MachineId }
+  /** That was all that it leads so far: from now on it may be counted with. */
+  | { readonly type: "told" }
+  /** These of the machines that it leads were used, so many milliseconds ago: standbys follow them. */
+  | { readonly type: "used"; readonly machines: readonly Use[] }
+  /** Hands its machines over and takes no new ones: no candidate while there is another. */
+  | { readonly type: "draining" }
   /** Is shutting down: no candidate any more. */
   | { readonly type: "leaving" }
   /** Watcher to watched: send me what is chosen from this slot on. */
@@ -43,6 +63,26 @@ export type PeerMessage =
   /** Watched to watcher: that is older than what is kept in memory; read the tables first. */
   | { readonly type: "behind"; readonly machine: MachineId }
   | { readonly type: "chosen"; readonly machine: MachineId; readonly slot: Slot; readonly text: string };
+
+/** "leads" of all these. */
+export function leadsMessage(led: readonly Led[]): Extract<PeerMessage, { type: "leads" }> {
+  const acceptors = new Map(led.flatMap(({ location }) => location.acceptors.map((each) => [each.id, each])));
+  const entries = led.map(({ machine, ballot, location: { configuration } }) => ({
+    machine,
+    ballot,
+    configuration,
+  }));
+  return { type: "leads", led: entries, acceptors: [...acceptors.values()] };
+}
+
+/** What "leads" says: machines on the same tables share what describes them. */
+export function ledIn({ led, acceptors }: Extract<PeerMessage, { type: "leads" }>): readonly Led[] {
+  const known = new Map(acceptors.map((each) => [each.id, each]));
+  return led.map(({ machine, ballot, configuration }) => {
+    const places = configuration.quorums.acceptors.flatMap((id) => known.get(id) ?? []);
+    return { machine, ballot, location: { configuration, active: true, acceptors: places } };
+  });
+}
 
 export function encodeMessage(message: PeerMessage): string {
   if (message.type !== "chosen") return JSON.stringify(message);

@@ -7,17 +7,21 @@ import type { Server } from "node:http";
 import { type Ballot, parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
-import type { Identity, Led, PeerMessage } from "./message.ts";
+import { type Identity, type Led, ledIn, type PeerMessage, type Use } from "./message.ts";
 import { type Follow, Watched } from "./watched.ts";
 import { Watcher } from "./watcher.ts";
 
 export interface PeersEvents {
+  /** And has said all that it leads. */
   live: [peer: Identity];
   /** With what it led, as it last said. */
   suspected: [peer: Identity, led: readonly Led[]];
   /** Is about to stop, and still leads what it does not say it left. */
   leaving: [peer: Identity];
+  /** Hands its machines over, and is no candidate while there is another. */
+  draining: [peer: Identity];
   leads: [peer: Identity, led: Led];
+  used: [peer: Identity, machines: readonly Use[]];
   /** Handed over: the next candidate should lead. */
   left: [peer: Identity, led: Led];
   behind: [peer: Identity, machine: MachineId];
@@ -28,6 +32,10 @@ interface Known {
   readonly led: Map<MachineId, Led>;
   /** Until when, on the clock of performance.now(). */
   readonly unfitUntilMs: Map<MachineId, number>;
+  readonly sinceMs: number;
+  /** It has said all that it led when it came. */
+  isTold: boolean;
+  isDraining: boolean;
   isLeaving: boolean;
 }
 
@@ -37,7 +45,7 @@ export const UNFIT_MS = 10_000;
 export interface PeersOptions {
   readonly self: Identity;
   readonly server: Server;
-  readonly leads: () => Iterable<Led>;
+  readonly welcome: () => Iterable<PeerMessage>;
   readonly follow: Follow;
 }
 
@@ -48,12 +56,12 @@ export class Peers extends EventEmitter<PeersEvents> {
   /** By process: a restarted peer is another one, and leads nothing yet. */
   readonly #known = new Map<string, Known>();
 
-  constructor({ self, server, leads, follow }: PeersOptions) {
+  constructor({ self, server, welcome, follow }: PeersOptions) {
     super();
     this.#self = self;
     this.#watched = new Watched(server, {
       self,
-      leads,
+      welcome,
       follow,
       addresses: () => [...this.#watchers.keys()],
       greeted: (watcher) => this.watch(watcher.address),
@@ -64,16 +72,40 @@ export class Peers extends EventEmitter<PeersEvents> {
   watch(address: string): void {
     if (address === this.#self.address || this.#watchers.has(address)) return;
     const watcher = new Watcher(address, this.#self, {
-      live: (peer) => this.#live(peer),
+      live: (peer) => this.#greeted(peer),
       suspected: (peer) => this.#suspected(peer),
       heard: (peer, message) => this.#heard(peer, message),
     });
     this.#watchers.set(address, watcher);
   }
 
-  /** The peers that live and are not leaving. */
+  /** The peers that live, and neither leave nor drain. */
   get candidates(): readonly Identity[] {
-    return this.live.filter((peer) => this.#known.get(peer.process)?.isLeaving !== true);
+    return this.#staying.filter((peer) => !this.isDraining(peer));
+  }
+
+  /** The peers that should lead only what nobody else can. */
+  get draining(): readonly Identity[] {
+    return this.#staying.filter((peer) => this.isDraining(peer));
+  }
+
+  get #staying(): readonly Identity[] {
+    return this.live.filter(({ process }) => this.#known.get(process)?.isLeaving !== true);
+  }
+
+  isDraining({ process }: Identity): boolean {
+    return this.#known.get(process)?.isDraining === true;
+  }
+
+  /** Whether it has lived for so long without a break. */
+  hasLived({ process }: Identity, forMs: number): boolean {
+    const known = this.#known.get(process);
+    return known !== undefined && performance.now() - known.sinceMs >= forMs;
+  }
+
+  /** How many machines it leads. */
+  countLed({ process }: Identity): number {
+    return this.#known.get(process)?.led.size ?? 0;
   }
 
   /** Resolves once so many peers live. */
@@ -81,7 +113,12 @@ export class Peers extends EventEmitter<PeersEvents> {
     while (this.live.length < count) await once(this, "live");
   }
 
+  /** Who has said what it leads. */
   get live(): readonly Identity[] {
+    return this.#answering.filter(({ process }) => this.#known.get(process)?.isTold === true);
+  }
+
+  get #answering(): readonly Identity[] {
     return [...this.#watchers.values()].flatMap(({ peer }) => (peer === undefined ? [] : [peer]));
   }
 
@@ -95,7 +132,7 @@ export class Peers extends EventEmitter<PeersEvents> {
   /** The live peer that leads the machine in the highest ballot. */
   leaderOf(machine: MachineId): { peer: Identity; led: Led } | undefined {
     let leader: { peer: Identity; led: Led } | undefined;
-    for (const peer of this.live) {
+    for (const peer of this.#answering) {
       const led = this.#known.get(peer.process)?.led.get(machine);
       if (led !== undefined && (leader === undefined || led.ballot > leader.led.ballot))
         leader = { peer, led };
@@ -118,12 +155,19 @@ export class Peers extends EventEmitter<PeersEvents> {
     this.#watchers.get(peer.address)?.follow(machine, from);
   }
 
+  /** Whether the peer hears at once what this process gets chosen for the machine. */
+  isFollowedBy({ process }: Identity, machine: MachineId): boolean {
+    return this.#watched.isFollowedBy(process, machine);
+  }
+
   /** Whether the peer said lately that it cannot lead the machine. */
   isUnfit({ process }: Identity, machine: MachineId): boolean {
     return (this.#known.get(process)?.unfitUntilMs.get(machine) ?? 0) > performance.now();
   }
 
-  tell(message: Extract<PeerMessage, { type: "leads" | "left" | "unfit" | "leaving" }>): void {
+  tell(
+    message: Extract<PeerMessage, { type: "leads" | "left" | "unfit" | "used" | "draining" | "leaving" }>,
+  ): void {
     this.#watched.tell(message);
   }
 
@@ -132,9 +176,15 @@ export class Peers extends EventEmitter<PeersEvents> {
     this.#watched.close();
   }
 
-  #live(peer: Identity): void {
-    this.#known.set(peer.process, { led: new Map(), unfitUntilMs: new Map(), isLeaving: false });
-    this.emit("live", peer);
+  #greeted(peer: Identity): void {
+    this.#known.set(peer.process, {
+      led: new Map(),
+      unfitUntilMs: new Map(),
+      sinceMs: performance.now(),
+      isTold: false,
+      isDraining: false,
+      isLeaving: false,
+    });
   }
 
   #suspected(peer: Identity): void {
@@ -151,8 +201,21 @@ export class Peers extends EventEmitter<PeersEvents> {
         for (const address of message.addresses) this.watch(address);
         break;
       case "leads":
-        known.led.set(message.led.machine, message.led);
-        this.emit("leads", peer, message.led);
+        for (const led of ledIn(message)) {
+          known.led.set(led.machine, led);
+          this.emit("leads", peer, led);
+        }
+        break;
+      case "told":
+        known.isTold = true;
+        this.emit("live", peer);
+        break;
+      case "used":
+        this.emit("used", peer, message.machines);
+        break;
+      case "draining":
+        known.isDraining = true;
+        this.emit("draining", peer);
         break;
       case "left": {
         const led = known.led.get(message.machine);

@@ -2,16 +2,10 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import type { ProcessId } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
-import {
-  decodeMessage,
-  encodeMessage,
-  type Identity,
-  type Led,
-  PEER_FORMAT,
-  type PeerMessage,
-} from "./message.ts";
+import { decodeMessage, encodeMessage, type Identity, PEER_FORMAT, type PeerMessage } from "./message.ts";
 
 export const PEER_PATH = "/v1/peer";
 /** Ten beats fit into the silence after which a peer is suspected (watcher.ts). */
@@ -28,7 +22,8 @@ export type Follow = (
 
 export interface WatchedOptions {
   readonly self: Identity;
-  readonly leads: () => Iterable<Led>;
+  /** What a new watcher hears of this process's machines; taken piece by piece, as fast as it is heard. */
+  readonly welcome: () => Iterable<PeerMessage>;
   readonly addresses: () => readonly string[];
   readonly follow: Follow;
   /** A process that watches this one made itself known. */
@@ -39,6 +34,8 @@ export class Watched {
   readonly #options: WatchedOptions;
   readonly #sockets = new WebSocketServer({ noServer: true, maxPayload: 64 * 1024 });
   readonly #timer: NodeJS.Timeout;
+  /** What each watcher follows, by its process. */
+  readonly #followed = new Map<ProcessId, ReadonlyMap<MachineId, () => void>>();
 
   constructor(server: Server, options: WatchedOptions) {
     this.#options = options;
@@ -50,6 +47,11 @@ export class Watched {
   tell(message: PeerMessage): void {
     const data = encodeMessage(message);
     for (const socket of this.#sockets.clients) send(socket, data);
+  }
+
+  /** Whether the process hears at once what is chosen for the machine. */
+  isFollowedBy(process: ProcessId, machine: MachineId): boolean {
+    return this.#followed.get(process)?.has(machine) === true;
   }
 
   close(): void {
@@ -65,23 +67,30 @@ export class Watched {
   }
 
   #welcome(watcher: WebSocket): void {
-    const { self, leads, addresses } = this.#options;
+    const { self, welcome, addresses } = this.#options;
     const following = new Map<MachineId, () => void>();
+    let greeted: ProcessId | undefined;
     const tell = (message: PeerMessage): void => send(watcher, encodeMessage(message));
     watcher.on("error", () => watcher.terminate());
     watcher.on("close", () => {
       for (const stop of following.values()) stop();
+      if (greeted !== undefined && this.#followed.get(greeted) === following) this.#followed.delete(greeted);
     });
     watcher.on("message", (data) => {
       try {
-        this.#hear(decodeMessage(String(data)), tell, following);
+        const message = decodeMessage(String(data));
+        if (message.type === "hello") {
+          this.#greet(message.self);
+          greeted = message.self.process;
+          this.#followed.set(greeted, following);
+        } else this.#hear(message, tell, following);
       } catch {
         watcher.terminate();
       }
     });
     tell({ type: "hello", format: PEER_FORMAT, self });
     tell({ type: "peers", addresses: addresses() });
-    for (const led of leads()) tell({ type: "leads", led });
+    tellEach(watcher, withEnd(welcome()));
   }
 
   /** @throws RangeError when it is a process of another deployment. */
@@ -95,7 +104,6 @@ export class Watched {
     tell: (message: PeerMessage) => void,
     following: Map<MachineId, () => void>,
   ): void {
-    if (message.type === "hello") this.#greet(message.self);
     if (message.type !== "follow") return;
     const { machine, from } = message;
     following.get(machine)?.();
@@ -106,6 +114,20 @@ export class Watched {
     if (stop === undefined) tell({ type: "behind", machine });
     else following.set(machine, stop);
   }
+}
+
+function* withEnd(messages: Iterable<PeerMessage>): Generator<PeerMessage> {
+  yield* messages;
+  yield { type: "told" };
+}
+
+/** The next one once the last one has left: a newcomer to many machines must not look like one that lags. */
+function tellEach(socket: WebSocket, messages: Iterator<PeerMessage>): void {
+  const next = messages.next();
+  if (next.done === true || socket.readyState !== socket.OPEN) return;
+  socket.send(encodeMessage(next.value), (error) => {
+    if (error == null) tellEach(socket, messages);
+  });
 }
 
 function send(socket: WebSocket, data: string): void {

@@ -6,7 +6,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { backoffMs } from "../../backoff.ts";
 import { Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { AcceptorServer, LeaderServer, Location, RegistryCommand } from "../../protocol/registry.ts";
+import type { LeaderRecord } from "../../protocol/leader-pool.ts";
+import type { OutboxRequest } from "../../protocol/outbox.ts";
+import type { AcceptorRecord } from "../../protocol/pool.ts";
+import type { LeaderServer, Location, RegistryCommand, Settings } from "../../protocol/registry.ts";
 import { errorOf, type Problem } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
@@ -14,13 +17,24 @@ const REQUEST_MS_MAX = 12_000;
 /** How long a command or question is repeated before the caller is told. */
 const PATIENCE_MS = 5_000;
 
+/** What there is to be done, and what that is judged by. */
+export interface Provisioning {
+  readonly outbox: readonly OutboxRequest[];
+  readonly acceptors: readonly AcceptorRecord[];
+  readonly leaders: readonly LeaderRecord[];
+  readonly former: readonly string[];
+  readonly settings: Settings;
+}
+
 export interface RegistryClient {
   readonly url: string;
   /** @throws Refused with the registry's reason; Unavailable when it does not answer. */
   command(command: RegistryCommand): Promise<unknown>;
   /** @throws Invalid (unknown_machine) */
   lookup(machine: MachineId): Promise<Location>;
-  servers(): Promise<{ leaders: readonly LeaderServer[]; acceptors: readonly AcceptorServer[] }>;
+  /** All acceptors on record, and the leaders that are not retired. */
+  servers(): Promise<{ leaders: readonly LeaderServer[]; acceptors: readonly AcceptorRecord[] }>;
+  provisioning(): Promise<Provisioning>;
   machines(after: string): Promise<readonly MachineId[]>;
   status(): Promise<{ configuration: Location["configuration"]; ballot: string; applied: number }>;
 }
@@ -39,6 +53,7 @@ export function registryClient(url: string): RegistryClient {
     },
     lookup: (machine) => ask(`/v1/registry/machines/${machine}`),
     servers: () => ask("/v1/servers"),
+    provisioning: () => ask("/v1/registry/provisioning"),
     machines: async (after) =>
       (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`))
         .machines,

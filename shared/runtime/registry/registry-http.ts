@@ -5,20 +5,14 @@
 import { Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import { lookup, type RegistryCommand } from "../../protocol/registry.ts";
+import { type LeaderServer, lookup, type RegistryState } from "../../protocol/registry.ts";
 import { problemOf } from "../../wire.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
+import { bodyOf } from "../http/requests.ts";
 import { type Bindings, get, post } from "../http/routes.ts";
+import type { Provisioning } from "./registry-client.ts";
+import { registryCommandOf } from "./registry-commands.ts";
 import type { RegistryService } from "./registry-service.ts";
-
-/** A record, so that a command that is added cannot be forgotten here. */
-const COMMANDS: Readonly<Record<RegistryCommand["type"], true>> = {
-  registerMachine: true,
-  registerAcceptor: true,
-  registerLeader: true,
-  propose: true,
-  complete: true,
-};
 
 const MACHINES_PAGE = 1_000;
 
@@ -39,9 +33,7 @@ export function registryInterface(
 
 function commands(app: Hono<Bindings>, service: RegistryService): void {
   post(app, "/v1/registry/commands", async (c) => {
-    const command = (await c.req.json().catch(() => undefined)) as RegistryCommand | undefined;
-    if (command === undefined || !Object.hasOwn(COMMANDS, command.type))
-      throw new Invalid("invalid_request", `the body must be one of ${Object.keys(COMMANDS).join(", ")}`);
+    const command = registryCommandOf(await bodyOf(c));
     return c.json(await service.command(command));
   });
 }
@@ -51,9 +43,22 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/servers", async (c) =>
     c.json(
       await service.read((state) => ({
-        leaders: [...state.leaders.values()],
+        leaders: liveLeaders(state),
         acceptors: [...state.acceptors.values()],
       })),
+    ),
+  );
+  get(app, "/v1/registry/provisioning", async (c) =>
+    c.json(
+      await service.read(
+        ({ outbox, acceptors, leaders, former, settings }): Provisioning => ({
+          outbox: [...outbox.values()],
+          acceptors: [...acceptors.values()],
+          leaders: [...leaders.values()],
+          former: [...former],
+          settings,
+        }),
+      ),
     ),
   );
   get(app, "/v1/registry", async (c) => {
@@ -79,12 +84,16 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
 function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {
   app.all("/v1/machines/:machine/:id/*", async (c) => {
     const machine = machineOf(c.req.param("machine"), c.req.param("id"));
-    const leaders = await service.read((state) => [...state.leaders.values()]);
+    const leaders = await service.read(liveLeaders);
     const leader = leaders[Math.floor(random() * leaders.length)]?.address;
     if (leader === undefined)
       throw new Unavailable("unavailable", "no leader process is registered yet: try again");
     throw new Unavailable("not_leader", `${machine} is led by a leader process: ask ${leader}`, { leader });
   });
+}
+
+function liveLeaders({ leaders }: RegistryState): readonly LeaderServer[] {
+  return [...leaders.values()].filter(({ state }) => state === "live");
 }
 
 function machineOf(name: string | undefined, id: string | undefined): MachineId {

@@ -29,7 +29,8 @@ const ANSWER_MS_MAX = 10_000;
 
 const registryCode: MachineCode = {
   init: initialRegistry,
-  apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand),
+  apply: (state, command, context) =>
+    applyRegistry(state as RegistryState, command as RegistryCommand, context),
   freeze: serialize,
   thaw: deserialize,
 };

@@ -1,0 +1,65 @@
+/** The leader processes that the registry knows. An id is used once: whoever left is remembered in `former`. */
+import type { ProcessId } from "./ballot.ts";
+import { append, outstanding } from "./outbox.ts";
+import type { RegistryState } from "./registry.ts";
+import { Refusal } from "./replica.ts";
+
+export interface LeaderServer {
+  readonly id: string;
+  readonly process: ProcessId;
+  readonly address: string;
+}
+
+export interface LeaderRecord extends LeaderServer {
+  /** retired: it is being stopped. */
+  readonly state: "live" | "retired";
+}
+
+/** What `startLeader` answers. */
+export interface StartAnswer {
+  readonly request: string;
+  readonly leader: string;
+}
+
+/** Also how the request to start it is known to be done. */
+export function registerLeader(state: RegistryState, leader: LeaderServer): unknown {
+  const { id } = leader;
+  if (state.former.has(id) || state.leaders.get(id)?.state === "retired")
+    return new Refusal(`${id} is retired: ids are never used again`);
+  state.leaders.set(id, { ...leader, state: "live" });
+  const number = Number(/^leader-(\d{1,9})$/.exec(id)?.[1] ?? 0);
+  state.leaderNumber = Math.max(state.leaderNumber, number);
+  for (const { request, leader } of outstanding(state, "startLeader"))
+    if (leader === id) state.outbox.delete(request);
+  return { registered: id };
+}
+
+/** One more; the same one for the same nonce. */
+export function startLeader(state: RegistryState, nonce: string): StartAnswer {
+  const answer = state.starts.get(nonce) ?? start(state);
+  state.starts.set(nonce, answer);
+  return answer;
+}
+
+export function retireLeader(state: RegistryState, id: string): unknown {
+  const record = state.leaders.get(id);
+  if (record === undefined && !state.former.has(id)) return new Refusal(`there is no leader ${id}`);
+  if (record?.state === "live") {
+    state.leaders.set(id, { ...record, state: "retired" });
+    append(state, { type: "stopLeader", leader: id });
+  }
+  return { retired: id };
+}
+
+/** So many live or are ordered, where a number is set. */
+export function keepLeaders(state: RegistryState): void {
+  const { leaders = 0 } = state.settings;
+  const live = [...state.leaders.values()].filter((record) => record.state === "live");
+  for (let more = live.length + outstanding(state, "startLeader").length; more < leaders; more++)
+    start(state);
+}
+
+function start(state: RegistryState): StartAnswer {
+  const leader = `leader-${++state.leaderNumber}`;
+  return { request: append(state, { type: "startLeader", leader }), leader };
+}

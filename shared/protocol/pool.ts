@@ -1,0 +1,202 @@
+/**
+ * The pool of acceptors (PROTOCOL §9, §11): those that machines are started on, the spares that are kept ready to take
+ * a lost one's place, and each one's way out. A name is used once: whoever left the pool is remembered in `former`.
+ */
+import { append, outstanding } from "./outbox.ts";
+import { type AcceptorId, QuorumSystem } from "./quorum.ts";
+import type { RegistryState } from "./registry.ts";
+import { Refusal } from "./replica.ts";
+
+/** A table, and where it is. Its incarnation tells it from any other table that ever had its name (§11). */
+export interface AcceptorServer {
+  readonly id: AcceptorId;
+  readonly kind: string;
+  readonly location: string;
+  readonly incarnation: string;
+}
+
+export interface AcceptorRecord extends AcceptorServer {
+  /**
+   * active: machines are started on it. spare: kept ready for a repair. suspected: machines move off it.
+   * retired: no configuration uses it, now or ever again; it is being deleted.
+   */
+  readonly state: "active" | "spare" | "suspected" | "retired";
+  /** Some machine's configuration had it. */
+  readonly served?: true;
+  /** What all machines put in the place of a suspected one; absent while there is no spare. */
+  readonly replacement?: AcceptorId;
+}
+
+/** gone: it refuses everything, and for ever. The others may pass, and the table may still hold what nothing else does. */
+export type Suspicion = "gone" | "silent" | "slow";
+
+export type SuspectAnswer =
+  | { readonly suspected: true; readonly replacement?: AcceptorId }
+  /** Not now: say it again later. */
+  | { readonly suspected: false; readonly reason: string };
+
+/** Within this time of the log only so many tables are suspected that may yet answer (`settings.replacements`). */
+const REPLACEMENTS_WINDOW_MS = 600_000;
+
+export function serverOf({ id, kind, location, incarnation }: AcceptorServer): AcceptorServer {
+  return { id, kind, location, incarnation };
+}
+
+export function registerAcceptor(state: RegistryState, acceptor: AcceptorServer): unknown {
+  const { id } = acceptor;
+  const known = state.acceptors.get(id);
+  if (state.former.has(id)) return new Refusal(`${id} was retired: names are never reused`);
+  if (known !== undefined && known.incarnation !== acceptor.incarnation)
+    return new Refusal(`${id} is registered with another incarnation: names are never reused`);
+  state.acceptors.set(id, { state: "active", ...known, ...serverOf(acceptor) });
+  return { registered: id };
+}
+
+/** The attempt that is recorded wins; any other deletes the table that it made. */
+export function provisioned(state: RegistryState, request: string, acceptor: AcceptorServer): unknown {
+  const { id } = acceptor;
+  const isWanted = state.outbox.get(request)?.type === "createAcceptor";
+  if (isWanted && !state.acceptors.has(id) && !state.former.has(id)) {
+    state.outbox.delete(request);
+    state.acceptors.set(id, { ...serverOf(acceptor), state: "spare" });
+    replaceSuspected(state);
+  }
+  return { recorded: state.acceptors.get(id)?.incarnation === acceptor.incarnation };
+}
+
+/**
+ * Before a table that has no record is deleted: from here on it can get none, so that a report that is under way
+ * cannot bring a table into use that is being deleted.
+ */
+export function disown(state: RegistryState, id: AcceptorId): unknown {
+  if (state.acceptors.has(id)) return { disowned: false };
+  state.former.add(id);
+  return { disowned: true };
+}
+
+/** The acceptors for a new machine: those with the fewest machines; of equal ones the first by id, so that every replica agrees. */
+export function leastUsed(state: RegistryState, count: number): readonly AcceptorId[] {
+  const uses = new Map<AcceptorId, number>();
+  for (const { active, configurations } of state.machines.values())
+    for (const id of configurations.get(active || 1)?.quorums.acceptors ?? [])
+      uses.set(id, (uses.get(id) ?? 0) + 1);
+  const usesOf = (id: AcceptorId) => uses.get(id) ?? 0;
+  const least = (of: AcceptorRecord["state"]) =>
+    inState(state, of).sort((one, other) => usesOf(one) - usesOf(other) || (one < other ? -1 : 1));
+  return [...least("active"), ...least("spare")].slice(0, count);
+}
+
+/** Whoever serves a machine is a spare no more. */
+export function serve(state: RegistryState, ids: readonly AcceptorId[]): void {
+  for (const id of ids) {
+    const record = state.acceptors.get(id) as AcceptorRecord;
+    const now = record.state === "spare" ? "active" : record.state;
+    state.acceptors.set(id, { ...record, state: now, served: true });
+  }
+}
+
+/** Why a configuration may not be given this acceptor; undefined: it may. `present` are those that it has. */
+export function whyNotNew(
+  state: RegistryState,
+  id: AcceptorId,
+  present: readonly AcceptorId[],
+): string | undefined {
+  const record = state.acceptors.get(id);
+  if (record === undefined) return `there is no acceptor ${id}`;
+  if (record.state === "retired") return `${id} is retired: names are never reused`;
+  if (record.state === "suspected" && !present.includes(id))
+    return `${id} is suspected: machines move off it, not onto it`;
+  return undefined;
+}
+
+/** The answer names what takes its place: one for all machines, so that they stay together. */
+export function suspectAcceptor(
+  state: RegistryState,
+  id: AcceptorId,
+  why: Suspicion,
+  time: number,
+): SuspectAnswer | Refusal {
+  const record = state.acceptors.get(id);
+  if (record === undefined && !state.former.has(id)) return new Refusal(`there is no acceptor ${id}`);
+  if (record?.state === "active" || record?.state === "spare") {
+    const reason = why === "gone" ? undefined : whyNotSuspected(state, id, time);
+    if (reason !== undefined) return { suspected: false, reason };
+    if (why !== "gone") state.replacedAt.push(time);
+    state.acceptors.set(id, { ...serverOf(record), state: "suspected" });
+    replaceSuspected(state);
+    retireUnused(state);
+  }
+  const replacement = state.acceptors.get(id)?.replacement;
+  return replacement === undefined ? { suspected: true } : { suspected: true, replacement };
+}
+
+/** A table that is only silent or slow may be the last that knows something: a cascade of suspicions ends here. */
+function whyNotSuspected(state: RegistryState, id: AcceptorId, time: number): string | undefined {
+  state.replacedAt = state.replacedAt.filter((at) => time - at < REPLACEMENTS_WINDOW_MS);
+  if (state.replacedAt.length >= state.settings.replacements)
+    return `${state.replacedAt.length} were suspected within the last ${REPLACEMENTS_WINDOW_MS / 60_000} minutes`;
+  const suspected = new Set([...inState(state, "suspected"), id]);
+  const seen = new Set<string>();
+  for (const [machine, { active, configurations }] of state.machines) {
+    const quorums = configurations.get(active || 1)?.quorums;
+    const written = JSON.stringify(quorums);
+    if (quorums === undefined || seen.has(written) || !quorums.acceptors.includes(id)) continue;
+    seen.add(written);
+    // What a read quorum knows can be carried over; without a write quorum the machine stands, until that is done.
+    if (!new QuorumSystem(quorums).canReadWithout(suspected))
+      return `${machine} would be left without a read quorum that nobody suspects`;
+  }
+  return undefined;
+}
+
+/** Also those whose replacement is suspected in its turn: whoever asks again is told of the next one. */
+function replaceSuspected(state: RegistryState): void {
+  const used = usedAcceptors(state);
+  for (const [id, record] of state.acceptors) {
+    const replacement = record.replacement && state.acceptors.get(record.replacement);
+    if (record.state !== "suspected" || replacement?.state === "active") continue;
+    const spare = inState(state, "spare").find((each) => !used.has(each));
+    if (spare === undefined || !used.has(id))
+      state.acceptors.set(id, { ...serverOf(record), state: "suspected" });
+    else {
+      state.acceptors.set(spare, { ...(state.acceptors.get(spare) as AcceptorRecord), state: "active" });
+      state.acceptors.set(id, { ...record, replacement: spare });
+    }
+  }
+}
+
+/** What served and serves no machine any more goes, and so does what is suspected; but not what is to replace another. */
+export function retireUnused(state: RegistryState): void {
+  const needed = usedAcceptors(state);
+  for (const { replacement } of state.acceptors.values())
+    if (replacement !== undefined) needed.add(replacement);
+  for (const record of state.acceptors.values()) {
+    const hadItsDay = record.state === "suspected" || (record.state === "active" && record.served === true);
+    if (!hadItsDay || needed.has(record.id)) continue;
+    const acceptor = serverOf(record);
+    state.acceptors.set(record.id, { ...acceptor, state: "retired" });
+    append(state, { type: "deleteAcceptor", acceptor });
+  }
+}
+
+/** By an active configuration, by the first one while it is founded, or by one that may yet be activated: others are forgotten. */
+function usedAcceptors(state: RegistryState): Set<AcceptorId> {
+  const used = new Set<AcceptorId>();
+  for (const { configurations } of state.machines.values())
+    for (const { quorums } of configurations.values()) for (const id of quorums.acceptors) used.add(id);
+  return used;
+}
+
+/** So many spares are ready or ordered, and one more for each suspected acceptor that has no replacement yet. */
+export function keepSpares(state: RegistryState): void {
+  const waiting = [...state.acceptors.values()].filter(
+    (record) => record.state === "suspected" && record.replacement === undefined,
+  );
+  const wanted = state.settings.spares + waiting.length;
+  const ready = inState(state, "spare").length + outstanding(state, "createAcceptor").length;
+  for (let more = ready; more < wanted; more++) append(state, { type: "createAcceptor" });
+}
+
+function inState(state: RegistryState, which: AcceptorRecord["state"]): AcceptorId[] {
+  return [...state.acceptors.values()].filter((record) => record.state === which).map(({ id }) => id);
+}

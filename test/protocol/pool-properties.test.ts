@@ -1,0 +1,183 @@
+/** What holds of the registry's pool whatever is said to it, and however often. */
+import fc from "fast-check";
+import { expect } from "vitest";
+import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { outstanding } from "../../shared/protocol/outbox.ts";
+import { type AcceptorId, majority, primaryBackup } from "../../shared/protocol/quorum.ts";
+import {
+  type AcceptorServer,
+  applyRegistry,
+  initialRegistry,
+  type RegistryCommand,
+} from "../../shared/protocol/registry.ts";
+import { Refusal } from "../../shared/protocol/replica.ts";
+import { forAll } from "./for-all.ts";
+
+const server = (id: string): AcceptorServer => ({
+  id: id as AcceptorId,
+  kind: "sqlite",
+  location: `${id}.db`,
+  incarnation: `${id}-born`,
+});
+
+class Registry {
+  readonly state = initialRegistry();
+  time = 0;
+  #unique = 0;
+  /** Said and answered, and not to be heard a second time. */
+  readonly #once: RegistryCommand[] = [];
+  readonly #former = new Set<string>();
+
+  say(command: RegistryCommand, isSaidOnce = true): unknown {
+    const answer = applyRegistry(this.state, command, { time: this.time });
+    this.#check();
+    const after = structuredClone(this.state);
+    expect(applyRegistry(this.state, command, { time: this.time })).toEqual(answer);
+    expect(this.state).toEqual(after);
+    if (isSaidOnce && !(answer instanceof Refusal)) this.#once.push(command);
+    return answer;
+  }
+
+  /** A copy of what was said long ago comes in late. */
+  repeat(choice: number): void {
+    const command = this.#pick(this.#once, choice);
+    if (command === undefined) return;
+    const before = structuredClone(this.state);
+    applyRegistry(this.state, command, { time: this.time });
+    expect(this.state).toEqual(before);
+  }
+
+  do(action: number, choice: number, other: number): void {
+    const { acceptors, machines, leaders } = this.state;
+    const unique = ++this.#unique;
+    const machine = `m/${choice % 3}` as MachineId;
+    const acceptor = this.#pick([...acceptors.keys()], choice);
+    switch (action) {
+      case 0:
+        return void this.say({ type: "registerAcceptor", acceptor: server(`a${unique}`) }, false);
+      case 1:
+        return void this.say({ type: "registerMachine", machine, acceptors: 1 + (other % 3) });
+      case 2: {
+        const present = machines.get(machine);
+        const pool = [...acceptors.keys()];
+        const count = 1 + (other % 3);
+        const chosen = Array.from(
+          { length: count },
+          (_, index) => pool[(choice + index * (1 + (other % 2))) % pool.length],
+        );
+        const quorums = (other % 5 === 0 ? primaryBackup : majority)([...new Set(chosen)] as AcceptorId[]);
+        if (present !== undefined && pool.length > 0)
+          this.say({ type: "propose", machine, quorums, nonce: `n${unique}` }, false);
+        return;
+      }
+      case 3: {
+        const configuration = this.#pick([...(machines.get(machine)?.configurations.keys() ?? [])], other);
+        if (configuration !== undefined)
+          this.say({ type: "complete", machine, configuration: configuration as ConfigurationNumber });
+        return;
+      }
+      case 4: {
+        if (acceptor === undefined) return;
+        const why = (["gone", "slow", "silent"] as const)[other % 3] as "gone";
+        const answer = this.say({ type: "suspectAcceptor", acceptor, by: "l", why }, false);
+        expect(answer).toHaveProperty("suspected");
+        return;
+      }
+      case 5: {
+        const request = this.#pick(outstanding(this.state, "createAcceptor"), choice);
+        if (request === undefined) return;
+        // Two provisioners: one wins, and the other one hears so.
+        const said = [`s${unique}`, `t${unique}`].map((id) =>
+          this.say({ type: "provisioned", request: request.request, acceptor: server(id) }),
+        );
+        expect(said).toEqual([{ recorded: true }, { recorded: false }]);
+        return;
+      }
+      case 6: {
+        const orders = [
+          ...outstanding(this.state, "deleteAcceptor"),
+          ...outstanding(this.state, "stopLeader"),
+        ];
+        const request = this.#pick(orders, choice);
+        if (request !== undefined) this.say({ type: "done", request: request.request });
+        return;
+      }
+      case 7:
+        return void this.say({ type: "configure", spares: other % 3, leaders: choice % 3 }, false);
+      case 8:
+        return void this.say({ type: "startLeader", nonce: `n${unique}` });
+      case 9: {
+        const id = this.#pick(outstanding(this.state, "startLeader"), choice)?.leader ?? `l${unique}`;
+        const process = String(unique).padStart(32, "0") as ProcessId;
+        return void this.say({ type: "registerLeader", leader: { id, process, address: "http://x" } }, false);
+      }
+      case 10: {
+        const leader = this.#pick([...leaders.keys()], choice);
+        if (leader !== undefined) this.say({ type: "retireLeader", leader });
+        return;
+      }
+      case 11:
+        return void this.say({ type: "disown", acceptor: `s${unique - other}` as AcceptorId }, false);
+      case 12:
+        this.time += other * 30_000;
+        return;
+      default:
+        return this.repeat(choice);
+    }
+  }
+
+  #pick<Each>(from: readonly Each[], choice: number): Each | undefined {
+    return from[choice % from.length];
+  }
+
+  #check(): void {
+    const { acceptors, former, leaders, machines, outbox, settings } = this.state;
+    for (const id of this.#former) {
+      expect(former.has(id)).toBe(true);
+      expect(acceptors.has(id as AcceptorId) || leaders.has(id)).toBe(false);
+    }
+    for (const id of former) this.#former.add(id);
+    for (const [machine, { active, configurations }] of machines)
+      for (const { number, previous, quorums } of configurations.values())
+        if (number === active || previous === active)
+          for (const id of quorums.acceptors)
+            expect([machine, id, acceptors.get(id)?.state]).not.toEqual([
+              machine,
+              id,
+              expect.toBeOneOf(["retired", undefined]),
+            ]);
+    const records = [...acceptors.values()];
+    const spares = records.filter(({ state }) => state === "spare").length;
+    expect(spares + outstanding(this.state, "createAcceptor").length).toBeGreaterThanOrEqual(settings.spares);
+    const live = [...leaders.values()].filter(({ state }) => state === "live").length;
+    expect(live + outstanding(this.state, "startLeader").length).toBeGreaterThanOrEqual(
+      settings.leaders ?? 0,
+    );
+    // Of the retired, and only of those, there is an order to delete them.
+    const orders = [...outbox.values()].flatMap((each) =>
+      each.type === "deleteAcceptor" ? [each.acceptor.id] : [],
+    );
+    expect(orders.sort()).toEqual(
+      records
+        .filter(({ state }) => state === "retired")
+        .map(({ id }) => id)
+        .sort(),
+    );
+    const replacements = records.flatMap(({ replacement }) => replacement ?? []);
+    expect(new Set(replacements).size).toBe(replacements.length);
+    for (const id of replacements) expect(acceptors.get(id)?.state).toBe("active");
+  }
+}
+
+const action = fc.tuple(fc.nat(14), fc.nat(20), fc.nat(20));
+
+forAll(
+  "what is in use is never retired, ids are never used again, spares are kept, and what is said again changes nothing",
+  [fc.array(action, { minLength: 10, maxLength: 120 })],
+  (actions) => {
+    const registry = new Registry();
+    for (const id of ["x", "y", "z"]) registry.say({ type: "registerAcceptor", acceptor: server(id) }, false);
+    for (const [which, choice, other] of actions) registry.do(which, choice, other);
+  },
+);

@@ -1,0 +1,105 @@
+/** A command that nobody would say must be refused at the edge: in the log it would be there for good. */
+import { describe, expect, it, test } from "vitest";
+import { Invalid } from "../../shared/errors.ts";
+import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
+import { registryCommandOf } from "../../shared/runtime/registry/registry-commands.ts";
+
+const ACCEPTOR = { id: "a1-0f", kind: "sqlite", location: "/tables/a1", incarnation: "0f" };
+const QUORUMS = majority(["a", "b", "c"] as AcceptorId[]);
+const LEADER = { id: "leader-1", process: "0".repeat(32), address: "http://127.0.0.1:1" };
+
+const GOOD: readonly object[] = [
+  { type: "registerMachine", machine: "bank/main", acceptors: 3 },
+  { type: "registerAcceptor", acceptor: ACCEPTOR },
+  { type: "registerLeader", leader: LEADER },
+  { type: "propose", machine: "bank/main", quorums: QUORUMS, nonce: "0f" },
+  {
+    type: "propose",
+    machine: "bank/main",
+    quorums: {
+      ...QUORUMS,
+      read: { atLeast: 2, weights: { a: 1 } },
+      write: {
+        sets: [
+          ["a", "b"],
+          ["b", "c"],
+        ],
+      },
+    },
+    nonce: "0f",
+  },
+  { type: "complete", machine: "bank/main", configuration: 1 },
+  { type: "suspectAcceptor", acceptor: "a", by: "leader-1", why: "gone" },
+  { type: "configure", spares: 0 },
+  { type: "configure" },
+  { type: "startLeader", nonce: "0f" },
+  { type: "retireLeader", leader: "leader-1" },
+  { type: "provisioned", request: "o1", acceptor: ACCEPTOR },
+  { type: "done", request: "o1" },
+  { type: "disown", acceptor: "a" },
+];
+
+test.each(GOOD)("takes %j as it is", (command) => {
+  expect(registryCommandOf(command)).toEqual(command);
+});
+
+/** What is of no form anywhere. */
+const GARBAGE: readonly unknown[] = [null, [], {}, "", "__proto__", "../..", -1, 1.5, 1e308, true, ["a", 1]];
+
+/** Every field of a command, also within others, with garbage in its place, or left out. */
+function* spoilt(value: unknown): Generator<unknown> {
+  yield* GARBAGE;
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, each] of Object.entries(value)) {
+    for (const bad of spoilt(each))
+      yield Array.isArray(value) ? value.with(Number(key), bad) : { ...value, [key]: bad };
+    if (!Array.isArray(value))
+      yield Object.fromEntries(Object.entries(value).filter(([name]) => name !== key));
+  }
+  if (!Array.isArray(value)) yield { ...value, stranger: 1 };
+}
+
+describe("garbage", () => {
+  it.each(GOOD)("in the place of any part of %j is refused in words, or is of the same form", (command) => {
+    for (const bad of spoilt(command)) {
+      try {
+        // What is taken is taken as it is, and goes through JSON.
+        expect(registryCommandOf(bad)).toEqual(JSON.parse(JSON.stringify(bad)));
+      } catch (error) {
+        expect(error).toBeInstanceOf(Invalid);
+        expect((error as Invalid).message).toMatch(/^the (body|command)/);
+      }
+    }
+  });
+
+  it.each([
+    [{ type: "toString" }, "the body must be one of registerMachine"],
+    [
+      { type: "registerMachine", machine: "bank", acceptors: 3 },
+      "machine, which must be a machine's name/id",
+    ],
+    [{ type: "registerMachine", machine: "bank/main" }, "the command registerMachine has no acceptors"],
+    [{ type: "done", request: "o1", now: true }, 'has a field "now", which is not known'],
+    [
+      { type: "registerAcceptor", acceptor: { ...ACCEPTOR, id: "a/../b" } },
+      "has acceptor, which has id, which must match",
+    ],
+    [{ type: "suspectAcceptor", acceptor: "a", by: "x", why: "moody" }, "must be one of gone, silent, slow"],
+    [{ type: "configure", spares: 1e9 }, "must be a whole number from 0 to 1000"],
+    [{ type: "startLeader", nonce: "x".repeat(40_000) }, "the limit is"],
+    [
+      { type: "propose", machine: "bank/main", nonce: "x", quorums: { ...QUORUMS, acceptors: [["a"]] } },
+      "has an element that",
+    ],
+  ])("%j is refused with the reason", (command, reason) => {
+    expect(() => registryCommandOf(command)).toThrow(reason);
+  });
+
+  it("is not taken for a name that every object has", () => {
+    const weights = JSON.parse('{"__proto__": 1}');
+    const quorums = { ...QUORUMS, read: { atLeast: 2, weights } };
+    expect(() => registryCommandOf({ type: "propose", machine: "bank/main", nonce: "x", quorums })).toThrow(
+      Invalid,
+    );
+  });
+});

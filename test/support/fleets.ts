@@ -1,0 +1,223 @@
+/**
+ * Leader processes in one process: real fleets, hosts and peers' sockets, on tables in memory, with a registry that
+ * counts what it is asked and a clock that can be put forward.
+ */
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { onTestFinished } from "vitest";
+import { Invalid, TheseusError } from "../../shared/errors.ts";
+import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
+import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
+import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
+import { type AcceptorServer, lookup, type RegistryCommand } from "../../shared/protocol/registry.ts";
+import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
+import { found } from "../../shared/runtime/found.ts";
+import { Peers } from "../../shared/runtime/peers/peers.ts";
+import type { Ports } from "../../shared/runtime/ports.ts";
+import { productionPorts } from "../../shared/runtime/ports-production.ts";
+import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
+import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { StorePool } from "../../shared/runtime/store-pool.ts";
+import { memoryStore } from "../../shared/storage/memory.ts";
+import type { AcceptorStore } from "../../shared/storage/store.ts";
+import { tally } from "./tally.ts";
+
+export interface FleetNode {
+  readonly id: string;
+  readonly address: string;
+  readonly fleet: Fleet;
+  readonly peers: Peers;
+  /** Machines in the order in which it came to lead them. */
+  readonly led: MachineId[];
+  readonly failures: unknown[];
+  /** As SIGKILL: its connections are reset, and nothing that it does has an effect any more. */
+  kill(): void;
+}
+
+export class Fleets {
+  readonly nodes: FleetNode[] = [];
+  /** What the registry was asked, in order. */
+  readonly commands: RegistryCommand[] = [];
+  /** Machines that were looked up there. */
+  readonly lookups: MachineId[] = [];
+  /** Verbs that change a table. */
+  writes = 0;
+  readonly #tables: ReadonlyMap<AcceptorId, AcceptorStore>;
+  readonly #registry: RegistryService;
+  #aheadMs = 0;
+  #turn = 0;
+
+  private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
+    this.#tables = tables;
+    this.#registry = registry;
+  }
+
+  static async start(): Promise<Fleets> {
+    const ids = (kind: string) => [1, 2, 3].map((n) => `${kind}${n}` as AcceptorId);
+    const tables = new Map([...ids("r"), ...ids("a")].map((id) => [id, memoryStore()] as const));
+    const ports = productionPorts((id) => tables.get(id));
+    const configuration: Configuration = {
+      number: 1 as ConfigurationNumber,
+      previous: 0,
+      quorums: majority(ids("r")),
+    };
+    await found(ports, REGISTRY, configuration, REGISTRY_GEOMETRY);
+    const registry = new RegistryService(configuration, "f".repeat(32) as ProcessId, ports);
+    for (const id of ids("a")) {
+      const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
+      await registry.command({ type: "registerAcceptor", acceptor });
+    }
+    return new Fleets(tables, registry);
+  }
+
+  /** One more leader process; resolves once those that live know each other. */
+  async join(): Promise<FleetNode> {
+    const number = this.nodes.length + 1;
+    const id = `leader-${number}`;
+    const server = createServer();
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const address = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const process = String(number).padStart(32, "0") as ProcessId;
+    const self = { id, deployment: "one", process, address, pid: number };
+    const stores = new StorePool(({ id }) => this.#counting(id));
+    const life = { isOver: false };
+    const ports = this.#portsOf(stores, life);
+    const [led, failures]: [MachineId[], unknown[]] = [[], []];
+    const events = {
+      leads: (machine: MachineId, _: Ballot) => led.push(machine),
+      abdicated() {},
+      lost() {},
+      reconfigured() {},
+      failed: (_: MachineId, error: unknown) => failures.push(error),
+    };
+    const definitions = new Map([[tally.name, tally]]);
+    const fleet = new Fleet({ self, definitions, registry: this.#client(), stores, ports, events });
+    const peers = new Peers({
+      self,
+      server,
+      welcome: () => fleet.welcome(),
+      follow: (machine, from, send) => fleet.follow(machine, from, send),
+    });
+    fleet.meet(peers);
+    const kill = () => {
+      life.isOver = true;
+      peers.close();
+      server.closeAllConnections();
+      server.close();
+      this.nodes.splice(this.nodes.indexOf(node), 1);
+    };
+    const node: FleetNode = { id, address, fleet, peers, led, failures, kill };
+    onTestFinished(() => {
+      if (!life.isOver) kill();
+    });
+    const others = [...this.nodes];
+    for (const other of others) peers.watch(other.address);
+    await peers.met(others.length);
+    await Promise.all(others.map((other) => other.peers.met(others.length)));
+    this.nodes.push(node);
+    return node;
+  }
+
+  /** Everything so far was so much longer ago. */
+  forward(ms: number): void {
+    this.#aheadMs += ms;
+  }
+
+  /** As a client and a gateway do it together: whom nobody told of the leader, asks anybody. Its total. */
+  async add(machine: MachineId, amount = 1): Promise<number> {
+    let node = this.nodes[this.#turn++ % this.nodes.length];
+    for (;;) {
+      const result = await sendTo(node as FleetNode, machine, amount);
+      if (typeof result === "number") return result;
+      if (!result.retryable) throw result;
+      await sleep(1);
+      const named = this.nodes.find(({ address }) => address === result.leader);
+      node = named ?? this.nodes[this.#turn++ % this.nodes.length];
+    }
+  }
+
+  /** The nodes that lead it. */
+  leadersOf(machine: MachineId): readonly string[] {
+    return this.nodes.filter(({ fleet }) => fleet.find(machine)?.isServing).map(({ id }) => id);
+  }
+
+  #portsOf(stores: StorePool, life: { readonly isOver: boolean }): Ports {
+    const ports = productionPorts((acceptor) => stores.get(acceptor));
+    return {
+      ...ports,
+      ask: (acceptor, machine, verbs, done) => {
+        if (!life.isOver)
+          ports.ask(acceptor, machine, verbs, (outcomes) => {
+            if (!life.isOver) done(outcomes);
+          });
+      },
+      after: (ms, call) =>
+        ports.after(ms, () => {
+          if (!life.isOver) call();
+        }),
+      elapsed: () => ports.elapsed() + this.#aheadMs,
+    };
+  }
+
+  #counting(id: AcceptorId): AcceptorStore {
+    const table = this.#tables.get(id) as AcceptorStore;
+    return {
+      execute: (machine, verbs) => {
+        this.writes += verbs.filter(({ verb }) => verb !== "read").length;
+        return table.execute(machine, verbs);
+      },
+      close: async () => {},
+    };
+  }
+
+  #client(): RegistryClient {
+    const registry = this.#registry;
+    return {
+      url: "http://registry.invalid",
+      command: async (command) => {
+        this.commands.push(command);
+        return (await registry.command(command)).response;
+      },
+      lookup: async (machine) => {
+        this.lookups.push(machine);
+        const location = await registry.read((state) => lookup(state, machine));
+        if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
+        return location;
+      },
+      servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
+      machines: () => registry.read(({ machines }) => [...machines.keys()]),
+      status: () => Promise.reject(new Error("nobody asks for it here")),
+      provisioning: () => Promise.reject(new Error("nobody asks for it here")),
+    };
+  }
+}
+
+async function sendTo(node: FleetNode, machine: MachineId, amount: number): Promise<number | TheseusError> {
+  try {
+    const { hosted } = await node.fleet.led(machine);
+    const [reply] = await hosted.send([{ command: { type: "add", amount } }]);
+    if (reply instanceof TheseusError) return reply;
+    if (reply?.reply !== "response") throw new Error(`not executed: ${JSON.stringify(reply)}`);
+    return JSON.parse(reply.response) as number;
+  } catch (error) {
+    if (error instanceof TheseusError) return error;
+    throw error;
+  }
+}
+
+/** Does it for each, at most so many at once. */
+export async function forEach<Item>(
+  items: readonly Item[],
+  atOnce: number,
+  act: (item: Item) => Promise<unknown>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async () => {
+    for (const item of queue) await act(item);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+}
