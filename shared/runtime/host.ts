@@ -12,6 +12,7 @@ import {
   type ProcessId,
   parseBallot,
 } from "../protocol/ballot.ts";
+import type { Head } from "../protocol/acceptor.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
@@ -124,6 +125,11 @@ export class Host {
 
   get configuration(): Configuration | undefined {
     return this.#configuration;
+  }
+
+  /** While this process leads: of the tables' Heads that it knows, the one with the newest snapshot. */
+  get truncatedHead(): Head | undefined {
+    return this.#leader?.truncatedHead;
   }
 
   get lost(): ReadonlySet<AcceptorId> {
