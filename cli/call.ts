@@ -1,4 +1,4 @@
-/** One HTTP call of a one-shot command, repeated through failover; each may be repeated without harm. */
+/** One HTTP call of a one-shot command, repeated through failover where that does no harm. */
 
 import { jsonOf } from "../shared/client/answers.ts";
 import type { Outgoing } from "../shared/client/exchange.ts";
@@ -10,10 +10,15 @@ const DEADLINE_MS = 30_000;
 /** A part that died is there again by then; a mistyped address is told of soon. */
 const REACH_MS = 2_000;
 
-/** @throws the TheseusError that the answer stands for. */
-export async function call(url: string, machine: string, request: Outgoing): Promise<unknown> {
+/** @throws the TheseusError that the answer stands for; OutcomeUnknown where it is lost and `isRepeatable` is false. */
+export async function call(
+  url: string,
+  machine: string,
+  request: Outgoing,
+  { isRepeatable = true } = {},
+): Promise<unknown> {
   await assertReachable(url);
-  return ask(url, machine, request, DEADLINE_MS);
+  return ask(url, machine, request, DEADLINE_MS, isRepeatable);
 }
 
 /** @throws Unavailable in a sentence, when nobody answers at the address. */
@@ -26,10 +31,16 @@ export async function assertReachable(url: string): Promise<void> {
   }
 }
 
-async function ask(url: string, machine: string, request: Outgoing, deadlineMs: number): Promise<unknown> {
+async function ask(
+  url: string,
+  machine: string,
+  request: Outgoing,
+  deadlineMs: number,
+  isRepeatable = true,
+): Promise<unknown> {
   const transport = new Transport({ list: () => [url], failed: () => {} });
   try {
-    return jsonOf(await transport.call({ machine, request, deadlineMs, mayRepeat: () => true }));
+    return jsonOf(await transport.call({ machine, request, deadlineMs, mayRepeat: () => isRepeatable }));
   } finally {
     transport.close();
   }

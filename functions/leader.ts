@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import type { Logger } from "pino";
 import { Unavailable } from "../shared/errors.ts";
 import type { ProcessId } from "../shared/protocol/ballot.ts";
+import { Endorser } from "../shared/runtime/fleet/endorser.ts";
 import type { FleetEvents } from "../shared/runtime/fleet/events.ts";
 import { Fleet } from "../shared/runtime/fleet/fleet.ts";
 import { LeaderBackend } from "../shared/runtime/fleet/leader-backend.ts";
@@ -18,6 +19,7 @@ import { runPart } from "../shared/runtime/part.ts";
 import { Peers } from "../shared/runtime/peers/peers.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
 import { registryClient } from "../shared/runtime/registry/registry-client.ts";
+import { newSigner } from "../shared/runtime/signing.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 import { problemOf } from "../shared/wire.ts";
@@ -44,7 +46,9 @@ await runPart("leader", async (log) => {
     address: served.url,
     pid: process.pid,
   };
-  const fleet = new Fleet({ self, definitions, registry, stores, ports, events: reportTo(log) });
+  const signer = newSigner();
+  const endorser = new Endorser({ id: flags.id, signer, registry, stores });
+  const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events: reportTo(log) });
   const peers = new Peers({
     self,
     server: served.server,
@@ -60,10 +64,15 @@ await runPart("leader", async (log) => {
   // A newcomer that has not heard of its peers would take their machines for unled.
   await Promise.race([peers.met(flags.peers.length), sleep(MEET_PEERS_MS_MAX)]);
   app = ofDeployment(
-    httpInterface(new LeaderBackend(fleet, stores, registry), (err) => log.error({ event: "error", err })),
+    httpInterface(new LeaderBackend(fleet, stores, registry, endorser), (err) =>
+      log.error({ event: "error", err }),
+    ),
     self.deployment,
   );
-  const stopRegistering = registerLeader(self, registry, (address) => peers.watch(address));
+  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
+    found: (address) => peers.watch(address),
+    refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
+  });
   return {
     url: served.url,
     async close() {

@@ -21,6 +21,7 @@ export type ErrorCode =
   | "forbidden"
   | "stale_sequence"
   | "apply_failed"
+  | "not_endorsed"
   | "query_failed"
   | "not_leader"
   | "unavailable"

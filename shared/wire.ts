@@ -46,10 +46,16 @@ export interface CommandAnswer {
  * One acceptor in another's place (default: one that the machine does not use yet), a named mode of these, or any two
  * families that meet: weights, grids, whatever a list of sets can say.
  */
-export type ReconfigureRequest =
+export type ReconfigureRequest = (
   | { readonly replace: string; readonly by?: string }
   | { readonly mode: string; readonly acceptors: readonly string[] }
-  | { readonly quorums: QuorumSpec };
+  | { readonly quorums: QuorumSpec }
+) & {
+  /** Who asks for it, as is recorded. */
+  readonly operator?: string;
+  /** Why it is to be activated though too few leader processes endorse it; recorded for good. */
+  readonly override?: string;
+};
 /** The activated configuration. */
 export interface ReconfigureAnswer {
   readonly number: number;
@@ -156,6 +162,7 @@ const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   forbidden: { status: 403, title: "The caller may not do this", error: Forbidden },
   stale_sequence: { status: 409, title: "A later sequence was executed already", error: Refused },
   apply_failed: { status: 422, title: "The machine failed on this command", error: Refused },
+  not_endorsed: { status: 409, title: "Too few leader processes agree", error: Refused },
   query_failed: { status: 422, title: "The machine failed on this query", error: Refused },
   not_leader: { status: 421, title: "Another process leads this machine", error: Unavailable },
   unavailable: { status: 503, title: "Not executed; try again", error: Unavailable },

@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
 import { MODES, type QuorumSpec } from "../../shared/protocol/quorum.ts";
 import type { ReconfigureAnswer, ReconfigureRequest } from "../../shared/wire.ts";
@@ -12,6 +13,7 @@ interface Options extends GlobalOptions {
   readonly mode?: string;
   readonly acceptors?: readonly string[];
   readonly quorums?: unknown;
+  readonly override?: string;
 }
 
 export function addReconfigure(program: Command): void {
@@ -27,6 +29,10 @@ export function addReconfigure(program: Command): void {
       "--quorums <json>",
       'any others: {"acceptors": […], "witnesses": […], "read": {"atLeast": n, "weights": {…}} or {"sets": [[…], …]}, "write": …}',
       args.json,
+    )
+    .option(
+      "--override <reason>",
+      "do it though too few leader processes endorse it; reason and user are recorded (GET /v1/registry/audit)",
     )
     .action((machine: args.Address, _: unknown, self: Command) =>
       reconfigure(machine, self.optsWithGlobals<Options>()),
@@ -50,17 +56,31 @@ function requestOf({ replace, by, mode, acceptors, quorums }: Options): Reconfig
   );
 }
 
+/** As the operating system knows them; a container's user may have no name. */
+function operatorName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return `user ${process.getuid?.()}`;
+  }
+}
+
 async function reconfigure({ machine, id }: args.Address, options: Options): Promise<void> {
-  const request = requestOf(options);
-  const answer = (await call(options.url, `${machine}/${id}`, {
+  const { override } = options;
+  const request: ReconfigureRequest = {
+    ...requestOf(options),
+    operator: operatorName(),
+    ...(override === undefined ? {} : { override }),
+  };
+  const outgoing = {
     method: "POST",
     path: `/v1/machines/${machine}/${id}/reconfigure`,
     headers: { "content-type": "application/json" },
     body: JSON.stringify(request),
-  })) as ReconfigureAnswer;
+  };
+  // Said twice it would be done twice: the second time there may be nothing left to replace.
+  const answer = await call(options.url, `${machine}/${id}`, outgoing, { isRepeatable: false });
+  const { number, mode, acceptors } = answer as ReconfigureAnswer;
   if (options.json) printJson(answer);
-  else
-    printLine(
-      `${machine}/${id} is in configuration ${answer.number} (${answer.mode}): ${answer.acceptors.join(", ")}`,
-    );
+  else printLine(`${machine}/${id} is in configuration ${number} (${mode}): ${acceptors.join(", ")}`);
 }

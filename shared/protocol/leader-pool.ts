@@ -8,11 +8,13 @@ export interface LeaderServer {
   readonly id: string;
   readonly process: ProcessId;
   readonly address: string;
+  /** Ed25519, in base64url. It lives as long as the process: a restarted one registers another. */
+  readonly publicKey: string;
 }
 
 export interface LeaderRecord extends LeaderServer {
-  /** retired: it is being stopped. */
-  readonly state: "live" | "retired";
+  /** retired: it is being stopped. revoked: it is not trusted any more. */
+  readonly state: "live" | "retired" | "revoked";
 }
 
 /** What `startLeader` answers. */
@@ -26,6 +28,9 @@ export function registerLeader(state: RegistryState, leader: LeaderServer): unkn
   const { id } = leader;
   if (state.former.has(id) || state.leaders.get(id)?.state === "retired")
     return new Refusal(`${id} is retired: ids are never used again`);
+  const revoked = [...state.leaders.values()].filter((known) => known.state === "revoked");
+  if (revoked.some((known) => known.id === id || known.publicKey === leader.publicKey))
+    return new Refusal(`${id} is revoked: start another leader process, by another name`);
   state.leaders.set(id, { ...leader, state: "live" });
   const number = Number(/^leader-(\d{1,9})$/.exec(id)?.[1] ?? 0);
   state.leaderNumber = Math.max(state.leaderNumber, number);
@@ -44,11 +49,19 @@ export function startLeader(state: RegistryState, nonce: string): StartAnswer {
 export function retireLeader(state: RegistryState, id: string): unknown {
   const record = state.leaders.get(id);
   if (record === undefined && !state.former.has(id)) return new Refusal(`there is no leader ${id}`);
-  if (record?.state === "live") {
+  if (record !== undefined && record.state !== "retired") {
     state.leaders.set(id, { ...record, state: "retired" });
     append(state, { type: "stopLeader", leader: id });
   }
   return { retired: id };
+}
+
+/** It may be stopped, too: `retireLeader`. */
+export function revokeLeader(state: RegistryState, id: string): unknown {
+  const record = state.leaders.get(id);
+  if (record === undefined) return new Refusal(`there is no leader ${id}`);
+  if (record.state === "live") state.leaders.set(id, { ...record, state: "revoked" });
+  return { revoked: id };
 }
 
 /** So many live or are ordered, where a number is set. */

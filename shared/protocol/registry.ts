@@ -7,11 +7,23 @@
 import type { ConfigurationNumber } from "./ballot.ts";
 import type { Configuration, MachineId } from "./configuration.ts";
 import {
+  type AuditEntry,
+  type Endorsement,
+  faultOfThreshold,
+  type Override,
+  type Reason,
+  type RegistryContext,
+  refusalOf,
+  type Threshold,
+  thresholdOf,
+} from "./endorsement.ts";
+import {
   keepLeaders,
   type LeaderRecord,
   type LeaderServer,
   registerLeader,
   retireLeader,
+  revokeLeader,
   type StartAnswer,
   startLeader,
 } from "./leader-pool.ts";
@@ -51,9 +63,9 @@ export type RegistryCommand =
       readonly machine: MachineId;
       readonly quorums: QuorumSpec;
       readonly nonce: string;
+      readonly reason: Reason;
     }
-  /** Founded, and everything transferred: activate it, if the active one is still its predecessor. */
-  | { readonly type: "complete"; readonly machine: MachineId; readonly configuration: ConfigurationNumber }
+  | Complete
   /** By whoever could not use it. */
   | {
       readonly type: "suspectAcceptor";
@@ -64,12 +76,26 @@ export type RegistryCommand =
   | ({ readonly type: "configure" } & Partial<Settings>)
   | { readonly type: "startLeader"; readonly nonce: string }
   | { readonly type: "retireLeader"; readonly leader: string }
+  /** Its endorsements count no more, and nobody registers by its name or with its key again. */
+  | { readonly type: "revokeLeader"; readonly leader: string }
   /** A table was made for a request of the outbox. */
   | { readonly type: "provisioned"; readonly request: string; readonly acceptor: AcceptorServer }
   /** A table was deleted, or a leader stopped, for a request of the outbox. */
   | { readonly type: "done"; readonly request: string }
   /** A table without a record is about to be deleted. */
   | { readonly type: "disown"; readonly acceptor: AcceptorId };
+
+/**
+ * Founded, and everything transferred: activate it, if the active one is still its predecessor. All but a machine's
+ * first configuration need endorsements.
+ */
+interface Complete {
+  readonly type: "complete";
+  readonly machine: MachineId;
+  readonly configuration: ConfigurationNumber;
+  readonly endorsements?: readonly Endorsement[];
+  readonly override?: Override;
+}
 
 export interface Settings {
   /** How many acceptors are kept ready for repairs. */
@@ -78,15 +104,11 @@ export interface Settings {
   readonly replacements: number;
   /** How many leader processes there are at least; absent: others see to that. */
   readonly leaders?: number;
+  /** How many leader processes have to endorse a reconfiguration. */
+  readonly endorsements: Threshold;
 }
 
-const SETTINGS: Settings = { spares: 1, replacements: 3 };
-
-/** What executing a command may know beside the state. */
-export interface RegistryContext {
-  /** As logged: milliseconds since 1970, and never running backwards. */
-  readonly time: number;
-}
+const SETTINGS: Settings = { spares: 1, replacements: 3, endorsements: "auto" };
 
 interface MachineRecord {
   active: number;
@@ -94,6 +116,8 @@ interface MachineRecord {
   next: number;
   history: number[];
   configurations: Map<number, Configuration>;
+  /** Of those that were proposed. */
+  reasons: Map<number, Reason>;
   /** Of the proposals made since the last activation. */
   nonces: Map<string, number>;
 }
@@ -115,6 +139,7 @@ export interface RegistryState {
   starts: Map<string, StartAnswer>;
   /** When acceptors were suspected that might yet have answered: the latest ones. */
   replacedAt: number[];
+  audit: AuditEntry[];
 }
 
 /** Where a machine is: its configuration, whether it is active yet, and its acceptors' places. */
@@ -122,6 +147,16 @@ export interface Location {
   readonly configuration: Configuration;
   readonly active: boolean;
   readonly acceptors: readonly AcceptorServer[];
+}
+
+/** What somebody who is to endorse a configuration has to look at. */
+export interface Proposal {
+  readonly proposed: Location;
+  /** What it replaces, if this is its `previous` still. */
+  readonly active: Location;
+  readonly reason: Reason;
+  /** How many endorsements it needs. */
+  readonly needed: number;
 }
 
 export function initialRegistry(): RegistryState {
@@ -136,6 +171,7 @@ export function initialRegistry(): RegistryState {
     leaderNumber: 0,
     starts: new Map(),
     replacedAt: [],
+    audit: [],
   };
 }
 
@@ -150,7 +186,7 @@ export function applyRegistry(
   return answer;
 }
 
-function execute(state: RegistryState, command: RegistryCommand, { time }: RegistryContext): unknown {
+function execute(state: RegistryState, command: RegistryCommand, context: RegistryContext): unknown {
   switch (command.type) {
     case "registerMachine":
       return registerMachine(state, command.machine, command.acceptors);
@@ -159,17 +195,19 @@ function execute(state: RegistryState, command: RegistryCommand, { time }: Regis
     case "registerLeader":
       return registerLeader(state, command.leader);
     case "propose":
-      return propose(state, command.machine, command.quorums, command.nonce);
+      return propose(state, command);
     case "complete":
-      return complete(state, command.machine, command.configuration);
+      return complete(state, command, context);
     case "suspectAcceptor":
-      return suspectAcceptor(state, command.acceptor, command.why, time);
+      return suspectAcceptor(state, command.acceptor, command.why, context.time);
     case "configure":
       return configure(state, command);
     case "startLeader":
       return startLeader(state, command.nonce);
     case "retireLeader":
       return retireLeader(state, command.leader);
+    case "revokeLeader":
+      return revokeLeader(state, command.leader);
     case "provisioned":
       return provisioned(state, command.request, command.acceptor);
     case "done":
@@ -184,6 +222,15 @@ export function lookup(state: RegistryState, machine: MachineId): Location | und
   const record = state.machines.get(machine);
   if (record === undefined) return undefined;
   return locate(state, record, record.active || 1);
+}
+
+/** Undefined for a number that was never proposed, or is superseded. */
+export function proposalOf(state: RegistryState, machine: MachineId, number: number): Proposal | undefined {
+  const record = state.machines.get(machine);
+  const reason = record?.reasons.get(number);
+  if (record === undefined || reason === undefined) return undefined;
+  const [proposed, active] = [locate(state, record, number), locate(state, record, record.active)];
+  return { proposed, active, reason, needed: thresholdOf(state) };
 }
 
 function locate(state: RegistryState, record: MachineRecord, number: number): Location {
@@ -209,6 +256,7 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
       next: 2,
       history: [],
       configurations: new Map([[1, first]]),
+      reasons: new Map(),
       nonces: new Map(),
     });
   }
@@ -217,9 +265,7 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
 
 function propose(
   state: RegistryState,
-  machine: MachineId,
-  quorums: QuorumSpec,
-  nonce: string,
+  { machine, quorums, nonce, reason }: Extract<RegistryCommand, { type: "propose" }>,
 ): Location | Refusal {
   const record = state.machines.get(machine);
   if (record === undefined || record.active === 0) return new Refusal(`${machine} is not started`);
@@ -231,16 +277,22 @@ function propose(
   if (fault !== undefined) return new Refusal(fault);
   const number = record.next++ as ConfigurationNumber;
   record.configurations.set(number, { number, previous: record.active, quorums });
+  record.reasons.set(number, reason);
   record.nonces.set(nonce, number);
   return locate(state, record, number);
 }
 
 /** Invariant 8: activated if and only if the active configuration is still its predecessor. */
-function complete(state: RegistryState, machine: MachineId, number: ConfigurationNumber): unknown {
+function complete(state: RegistryState, command: Complete, context: RegistryContext): unknown {
+  const { machine, configuration: number } = command;
   const record = state.machines.get(machine);
   if (record === undefined || number >= record.next)
     return new Refusal(`${machine} has no configuration ${number}`);
-  if (record.active === record.configurations.get(number)?.previous) {
+  const configuration = record.configurations.get(number);
+  if (configuration !== undefined && record.active === configuration.previous) {
+    const isFirst = configuration.previous === 0;
+    const refusal = isFirst ? undefined : refusalOf(state, machine, configuration, command, context);
+    if (refusal !== undefined) return refusal;
     record.active = number;
     record.history.push(number);
     forgetSuperseded(record);
@@ -259,18 +311,24 @@ function acceptorsOf({ active, configurations }: MachineRecord): readonly Accept
 function forgetSuperseded(record: MachineRecord): void {
   record.nonces.clear();
   for (const [number, { previous }] of record.configurations)
-    if (number !== record.active && previous !== record.active) record.configurations.delete(number);
+    if (number !== record.active && previous !== record.active) {
+      record.configurations.delete(number);
+      record.reasons.delete(number);
+    }
 }
 
 function configure(
   state: RegistryState,
-  { spares, replacements, leaders }: Partial<Settings>,
-): { settings: Settings } {
+  { spares, replacements, leaders, endorsements }: Partial<Settings>,
+): { settings: Settings } | Refusal {
+  const fault = endorsements === undefined ? undefined : faultOfThreshold(endorsements);
+  if (fault !== undefined) return new Refusal(fault);
   state.settings = {
     ...state.settings,
     ...(spares === undefined ? {} : { spares }),
     ...(replacements === undefined ? {} : { replacements }),
     ...(leaders === undefined ? {} : { leaders }),
+    ...(endorsements === undefined ? {} : { endorsements }),
   };
   return { settings: state.settings };
 }

@@ -5,6 +5,7 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { Forbidden, Invalid, OutcomeUnknown, Unavailable } from "../../shared/errors.ts";
 import { BODY_BYTES_MAX } from "../../shared/limits.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { type Served, serve } from "../../shared/runtime/http/serve.ts";
@@ -514,6 +515,56 @@ describe("the server", () => {
     expect(await text(incoming)).toBe("done");
     await closed;
     agent.destroy();
+  });
+});
+
+describe("reconfiguring and endorsing", () => {
+  test.each<[object, RegExp]>([
+    [{ replace: "a", override: "hurry" }, /operator must match/],
+    [{ replace: "a", operator: "ada", override: " " }, /override must match/],
+    [{ replace: "a", operator: "a\nda" }, /operator must match/],
+    [{ replace: "a", operator: 7 }, /operator must match/],
+    [{ operator: "ada" }, /the body must be/],
+  ])("a reconfiguration by %j is refused", async (request, detail) => {
+    const { status, body } = await post(`${MAIN}/reconfigure`, request);
+    expect([status, body.code]).toEqual([400, "invalid_request"]);
+    expect(body.detail).toMatch(detail);
+  });
+
+  test.each<[unknown, RegExp]>([
+    [{}, /configuration must be a number/],
+    [{ machine: "tally/main", configuration: "2" }, /configuration must be a number/],
+    [{ machine: "tally", configuration: 2 }, /instance's id must match/],
+    [{ machine: "tally/main/1", configuration: 2 }, /machine must be a machine's name/],
+    [{ configuration: 2 }, /a machine's name must match/],
+    [{ machine: "tally/main", configuration: 2, expires: 1 }, /unknown field/],
+    [[], /expected an object/],
+  ])("an endorsement of %j is refused", async (request, detail) => {
+    const { status, body } = await post("/v1/endorsements", request);
+    expect([status, body.code]).toEqual([400, "invalid_request"]);
+    expect(body.detail).toMatch(detail);
+  });
+
+  test("who endorses answers with the endorsement, and who does not says why", async () => {
+    const request = { machine: "tally/main", configuration: 2 };
+    expect(await post("/v1/endorsements", request)).toMatchObject({
+      status: 409,
+      body: { code: "not_endorsed", retryable: false },
+    });
+    const endorsement = {
+      leader: "l1",
+      machine: "tally/main" as MachineId,
+      previous: 1,
+      configuration: 2,
+      expires: 3,
+      signature: "s",
+    };
+    backend.endorser = { endorse: async () => endorsement };
+    expect(await post("/v1/endorsements", request)).toEqual({ status: 200, body: endorsement });
+  });
+
+  test("overrides are listed", async () => {
+    expect(await get("/v1/registry/audit")).toEqual({ status: 200, body: { audit: [] } });
   });
 });
 

@@ -7,14 +7,16 @@ import {
   initialRegistry,
   type Location,
   lookup,
+  type RegistryCommand,
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { CONTEXT } from "../support/endorsing.ts";
 import { acceptors, Bench } from "./support.ts";
 
 const MACHINE = "bank/main" as MachineId;
-const NOW = { time: 0 };
+const apply = (to: RegistryState, command: RegistryCommand): unknown => applyRegistry(to, command, CONTEXT);
 
 let registry: RegistryState;
 let bench: Bench;
@@ -22,14 +24,10 @@ let bench: Bench;
 beforeEach(() => {
   registry = initialRegistry();
   for (const id of acceptors("S1", "S2", "S3", "S4"))
-    applyRegistry(
-      registry,
-      {
-        type: "registerAcceptor",
-        acceptor: { id, kind: "memory", location: `at ${id}`, incarnation: `${id}-born` },
-      },
-      NOW,
-    );
+    apply(registry, {
+      type: "registerAcceptor",
+      acceptor: { id, kind: "memory", location: `at ${id}`, incarnation: `${id}-born` },
+    });
   bench = new Bench({ isFounded: false });
 });
 
@@ -40,15 +38,11 @@ class Friend {
   #effects: FoundingEffect[] = [];
 
   register(): Location {
-    this.location = applyRegistry(
-      registry,
-      {
-        type: "registerMachine",
-        machine: MACHINE,
-        acceptors: 3,
-      },
-      NOW,
-    ) as Location;
+    this.location = apply(registry, {
+      type: "registerMachine",
+      machine: MACHINE,
+      acceptors: 3,
+    }) as Location;
     return this.location;
   }
 
@@ -73,7 +67,7 @@ class Friend {
 
   complete(): unknown {
     const number = (this.location as Location).configuration.number;
-    return applyRegistry(registry, { type: "complete", machine: MACHINE, configuration: number }, NOW);
+    return apply(registry, { type: "complete", machine: MACHINE, configuration: number });
   }
 }
 
@@ -136,7 +130,7 @@ describe('"It or a friend may not know if the start-up succeeded, but it can sea
     alice.found();
     alice.complete();
     expect(bob.register()).toEqual({ ...alice.location, active: true });
-    const more = applyRegistry(registry, { type: "registerMachine", machine: MACHINE, acceptors: 4 }, NOW);
+    const more = apply(registry, { type: "registerMachine", machine: MACHINE, acceptors: 4 });
     expect(more).toEqual(bob.location);
   });
 });
@@ -167,25 +161,20 @@ describe('"Finding the state machine … They use a trusted central service"', (
 
   it("knows no machine that nobody started, and starts none by being asked", () => {
     expect(lookup(registry, "bank/other" as MachineId)).toBeUndefined();
-    const completed = applyRegistry(
-      registry,
-      {
-        type: "complete",
-        machine: MACHINE,
-        configuration: 1 as never,
-      },
-      NOW,
-    );
+    const completed = apply(registry, {
+      type: "complete",
+      machine: MACHINE,
+      configuration: 1 as never,
+    });
     expect(completed).toBeInstanceOf(Refusal);
     expect(registry.machines.size).toBe(0);
   });
 
   it("is itself a state machine: the same commands make the same registry", () => {
     const again = initialRegistry();
-    for (const acceptor of registry.acceptors.values())
-      applyRegistry(again, { type: "registerAcceptor", acceptor }, NOW);
+    for (const acceptor of registry.acceptors.values()) apply(again, { type: "registerAcceptor", acceptor });
     const command = { type: "registerMachine", machine: MACHINE, acceptors: 3 } as const;
-    expect(applyRegistry(again, command, NOW)).toEqual(applyRegistry(registry, command, NOW));
+    expect(apply(again, command)).toEqual(apply(registry, command));
     expect(again).toEqual(registry);
   });
 });

@@ -3,7 +3,7 @@
  * ballots are the configurations here: each has its own servers, and its first ballot ends those before it.
  */
 import { beforeEach, describe, expect, it } from "vitest";
-import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
+import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { majority, primaryBackup, type QuorumSpec } from "../../shared/protocol/quorum.ts";
 import {
@@ -11,12 +11,15 @@ import {
   initialRegistry,
   type Location,
   lookup,
+  proposalOf,
+  type RegistryCommand,
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
+import { CONTEXT, endorse, keyOf } from "../support/endorsing.ts";
 import { acceptors, Bench, type Reconfigurer, type Server, saying, to, votingIn } from "./support.ts";
 
 const MACHINE = "bank/1" as MachineId;
-const NOW = { time: 0 };
+const apply = (to: RegistryState, command: RegistryCommand): unknown => applyRegistry(to, command, CONTEXT);
 
 /** The talk's reliable reconfiguration service. */
 class Service {
@@ -24,29 +27,30 @@ class Service {
 
   constructor(quorums: QuorumSpec) {
     for (const id of acceptors("S1", "S2", "S3", "S4", "S5"))
-      applyRegistry(
-        this.#state,
-        {
-          type: "registerAcceptor",
-          acceptor: { id, kind: "server", location: id, incarnation: "1" },
-        },
-        NOW,
-      );
-    applyRegistry(this.#state, { type: "registerMachine", machine: MACHINE, acceptors: 3 }, NOW);
+      apply(this.#state, {
+        type: "registerAcceptor",
+        acceptor: { id, kind: "server", location: id, incarnation: "1" },
+      });
+    const leader = { id: "S1", process: "1".repeat(32) as ProcessId, address: "S1", publicKey: keyOf("S1") };
+    apply(this.#state, { type: "registerLeader", leader });
+    apply(this.#state, { type: "registerMachine", machine: MACHINE, acceptors: 3 });
     this.reportStarted(1);
     this.reportStarted(this.ask("the first reconfiguration", quorums).number);
   }
 
   /** "Asks to be new leader of configuration …" */
   ask(nonce: string, quorums: QuorumSpec): Configuration {
-    const answer = applyRegistry(this.#state, { type: "propose", machine: MACHINE, quorums, nonce }, NOW);
+    const reason = { operator: "the speaker" };
+    const answer = apply(this.#state, { type: "propose", machine: MACHINE, quorums, nonce, reason });
     return (answer as Location).configuration;
   }
 
   /** "Reports that it has successfully started ballot …"; whether it is told to resume normal operation. */
   reportStarted(number: number): boolean {
     const configuration = number as ConfigurationNumber;
-    const answer = applyRegistry(this.#state, { type: "complete", machine: MACHINE, configuration }, NOW);
+    const proposal = proposalOf(this.#state, MACHINE, number)?.proposed.configuration;
+    const endorsements = proposal === undefined ? [] : [endorse("S1", MACHINE, proposal)];
+    const answer = apply(this.#state, { type: "complete", machine: MACHINE, configuration, endorsements });
     return (answer as { activated: boolean }).activated;
   }
 

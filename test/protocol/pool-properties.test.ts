@@ -12,6 +12,7 @@ import {
   type RegistryCommand,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
+import { CONTEXT, keyOf } from "../support/endorsing.ts";
 import { forAll } from "./for-all.ts";
 
 const server = (id: string): AcceptorServer => ({
@@ -20,6 +21,9 @@ const server = (id: string): AcceptorServer => ({
   location: `${id}.db`,
   incarnation: `${id}-born`,
 });
+
+/** Endorsements are another test's. */
+const OVERRIDE = { operator: "ada", reason: "no leaders here" };
 
 class Registry {
   readonly state = initialRegistry();
@@ -30,10 +34,10 @@ class Registry {
   readonly #former = new Set<string>();
 
   say(command: RegistryCommand, isSaidOnce = true): unknown {
-    const answer = applyRegistry(this.state, command, { time: this.time });
+    const answer = applyRegistry(this.state, command, { ...CONTEXT, time: this.time });
     this.#check();
     const after = structuredClone(this.state);
-    expect(applyRegistry(this.state, command, { time: this.time })).toEqual(answer);
+    expect(applyRegistry(this.state, command, { ...CONTEXT, time: this.time })).toEqual(answer);
     expect(this.state).toEqual(after);
     if (isSaidOnce && !(answer instanceof Refusal)) this.#once.push(command);
     return answer;
@@ -44,7 +48,7 @@ class Registry {
     const command = this.#pick(this.#once, choice);
     if (command === undefined) return;
     const before = structuredClone(this.state);
-    applyRegistry(this.state, command, { time: this.time });
+    applyRegistry(this.state, command, { ...CONTEXT, time: this.time });
     expect(this.state).toEqual(before);
   }
 
@@ -68,13 +72,18 @@ class Registry {
         );
         const quorums = (other % 5 === 0 ? primaryBackup : majority)([...new Set(chosen)] as AcceptorId[]);
         if (present !== undefined && pool.length > 0)
-          this.say({ type: "propose", machine, quorums, nonce: `n${unique}` }, false);
+          this.say({ type: "propose", machine, quorums, nonce: `n${unique}`, reason: OVERRIDE }, false);
         return;
       }
       case 3: {
         const configuration = this.#pick([...(machines.get(machine)?.configurations.keys() ?? [])], other);
         if (configuration !== undefined)
-          this.say({ type: "complete", machine, configuration: configuration as ConfigurationNumber });
+          this.say({
+            type: "complete",
+            machine,
+            configuration: configuration as ConfigurationNumber,
+            override: OVERRIDE,
+          });
         return;
       }
       case 4: {
@@ -110,7 +119,10 @@ class Registry {
       case 9: {
         const id = this.#pick(outstanding(this.state, "startLeader"), choice)?.leader ?? `l${unique}`;
         const process = String(unique).padStart(32, "0") as ProcessId;
-        return void this.say({ type: "registerLeader", leader: { id, process, address: "http://x" } }, false);
+        return void this.say(
+          { type: "registerLeader", leader: { id, process, address: "http://x", publicKey: keyOf(id) } },
+          false,
+        );
       }
       case 10: {
         const leader = this.#pick([...leaders.keys()], choice);

@@ -10,6 +10,7 @@ import {
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
+import { CONTEXT, keyOf } from "../support/endorsing.ts";
 
 const MINUTE = 60_000;
 
@@ -17,6 +18,8 @@ let state: RegistryState;
 let time: number;
 
 const ids = (text: string) => text.split("") as AcceptorId[];
+/** Endorsements are another test's. */
+const OVERRIDE = { operator: "ada", reason: "no leaders here" };
 const server = (id: string): AcceptorServer => ({
   id: id as AcceptorId,
   kind: "sqlite",
@@ -25,9 +28,9 @@ const server = (id: string): AcceptorServer => ({
 });
 /** Every command is said twice, as one whose answer got lost is: the second time nothing happens. */
 function say(command: RegistryCommand): unknown {
-  const answer = applyRegistry(state, command, { time });
+  const answer = applyRegistry(state, command, { ...CONTEXT, time });
   const after = structuredClone(state);
-  expect(applyRegistry(state, command, { time })).toEqual(answer);
+  expect(applyRegistry(state, command, { ...CONTEXT, time })).toEqual(answer);
   expect(state).toEqual(after);
   return answer;
 }
@@ -47,9 +50,10 @@ const complete = (machine: string, configuration: number) =>
     type: "complete",
     machine: machine as MachineId,
     configuration: configuration as ConfigurationNumber,
+    override: OVERRIDE,
   });
 const propose = (machine: string, quorums: QuorumSpec, nonce = JSON.stringify(quorums)) =>
-  say({ type: "propose", machine: machine as MachineId, quorums, nonce });
+  say({ type: "propose", machine: machine as MachineId, quorums, nonce, reason: OVERRIDE });
 const move = (machine: string, to: string, number: number) => {
   propose(machine, majority(ids(to)));
   complete(machine, number);
@@ -308,7 +312,7 @@ describe("leader processes", () => {
   const registerLeader = (id: string) =>
     say({
       type: "registerLeader",
-      leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x" },
+      leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
     });
 
   beforeEach(() => {

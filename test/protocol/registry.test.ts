@@ -14,17 +14,20 @@ import {
   initialRegistry,
   type Location,
   lookup,
+  proposalOf,
+  type RegistryCommand,
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
+import { CONTEXT, endorse, keyOf } from "../support/endorsing.ts";
 
-const NOW = { time: 0 };
-
+const apply = (to: RegistryState, command: RegistryCommand): unknown => applyRegistry(to, command, CONTEXT);
 let state: RegistryState;
 beforeEach(() => {
   state = initialRegistry();
 });
 
+const REASON = { operator: "ada" };
 const server = (id: string, more: Partial<AcceptorServer> = {}): AcceptorServer => ({
   id: id as AcceptorId,
   kind: "sqlite",
@@ -32,22 +35,25 @@ const server = (id: string, more: Partial<AcceptorServer> = {}): AcceptorServer 
   incarnation: `${id}-1`,
   ...more,
 });
-const registerAcceptor = (acceptor: AcceptorServer) =>
-  applyRegistry(state, { type: "registerAcceptor", acceptor }, NOW);
+const registerAcceptor = (acceptor: AcceptorServer) => apply(state, { type: "registerAcceptor", acceptor });
 const registerMachine = (machine: string, acceptors = 3) =>
-  applyRegistry(state, { type: "registerMachine", machine: machine as MachineId, acceptors }, NOW);
-const complete = (machine: string, configuration = 1) =>
-  applyRegistry(
-    state,
-    {
-      type: "complete",
-      machine: machine as MachineId,
-      configuration: configuration as ConfigurationNumber,
-    },
-    NOW,
-  );
+  apply(state, { type: "registerMachine", machine: machine as MachineId, acceptors });
+/** With the one endorsement that it needs, of a fleet of one; endorsement.test.ts is about those. */
+function complete(name: string, number = 1): unknown {
+  const [machine, configuration] = [name as MachineId, number as ConfigurationNumber];
+  const leader = {
+    id: "l1",
+    process: "a".repeat(32) as ProcessId,
+    address: "http://a",
+    publicKey: keyOf("l1"),
+  };
+  apply(state, { type: "registerLeader", leader });
+  const proposed = proposalOf(state, machine, number)?.proposed.configuration;
+  const endorsements = proposed === undefined ? [] : [endorse("l1", machine, proposed)];
+  return apply(state, { type: "complete", machine, configuration, endorsements });
+}
 const proposeQuorums = (nonce: string, quorums: QuorumSpec, machine = "m/1") =>
-  applyRegistry(state, { type: "propose", machine: machine as MachineId, quorums, nonce }, NOW);
+  apply(state, { type: "propose", machine: machine as MachineId, quorums, nonce, reason: REASON });
 const propose = (nonce: string, acceptors = ["a", "b", "c"], machine = "m/1") =>
   proposeQuorums(nonce, majority(acceptors as AcceptorId[]), machine);
 const numberOf = (location: unknown): number => (location as Location).configuration.number;
@@ -79,23 +85,30 @@ describe("registerAcceptor", () => {
 });
 
 describe("registerLeader", () => {
-  it("keeps the latest process and address of each", () => {
+  it("keeps the latest process, address and key of each", () => {
     for (const [address, process] of [
       ["http://a", "a"],
       ["http://b", "b"],
     ] as const)
       expect(
-        applyRegistry(
-          state,
-          {
-            type: "registerLeader",
-            leader: { id: "l1", process: process.repeat(32) as ProcessId, address },
+        apply(state, {
+          type: "registerLeader",
+          leader: {
+            id: "l1",
+            process: process.repeat(32) as ProcessId,
+            address,
+            publicKey: keyOf(address),
           },
-          NOW,
-        ),
+        }),
       ).toEqual({ registered: "l1" });
     expect([...state.leaders.values()]).toEqual([
-      { id: "l1", process: "b".repeat(32), address: "http://b", state: "live" },
+      {
+        id: "l1",
+        process: "b".repeat(32),
+        address: "http://b",
+        publicKey: keyOf("http://b"),
+        state: "live",
+      },
     ]);
   });
 });
@@ -138,10 +151,9 @@ describe("registerMachine", () => {
   it("does not hang on the order in which acceptors came", () => {
     withAcceptors("c", "a", "d", "b");
     const other = initialRegistry();
-    for (const id of ["b", "d", "a", "c"])
-      applyRegistry(other, { type: "registerAcceptor", acceptor: server(id) }, NOW);
+    for (const id of ["b", "d", "a", "c"]) apply(other, { type: "registerAcceptor", acceptor: server(id) });
     const command = { type: "registerMachine", machine: "m/1" as MachineId, acceptors: 3 } as const;
-    expect(applyRegistry(other, command, NOW)).toEqual(applyRegistry(state, command, NOW));
+    expect(apply(other, command)).toEqual(apply(state, command));
   });
 
   it.each([0, -1, 1.5, Number.NaN, ACCEPTORS_MAX + 1])("refuses %d acceptors", (count) => {

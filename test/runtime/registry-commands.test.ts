@@ -6,13 +6,18 @@ import { registryCommandOf } from "../../shared/runtime/registry/registry-comman
 
 const ACCEPTOR = { id: "a1-0f", kind: "sqlite", location: "/tables/a1", incarnation: "0f" };
 const QUORUMS = majority(["a", "b", "c"] as AcceptorId[]);
-const LEADER = { id: "leader-1", process: "0".repeat(32), address: "http://127.0.0.1:1" };
+const LEADER = {
+  id: "leader-1",
+  process: "0".repeat(32),
+  address: "http://127.0.0.1:1",
+  publicKey: "k".repeat(43),
+};
 
 const GOOD: readonly object[] = [
   { type: "registerMachine", machine: "bank/main", acceptors: 3 },
   { type: "registerAcceptor", acceptor: ACCEPTOR },
   { type: "registerLeader", leader: LEADER },
-  { type: "propose", machine: "bank/main", quorums: QUORUMS, nonce: "0f" },
+  { type: "propose", machine: "bank/main", quorums: QUORUMS, nonce: "0f", reason: { operator: "ada" } },
   {
     type: "propose",
     machine: "bank/main",
@@ -27,13 +32,33 @@ const GOOD: readonly object[] = [
       },
     },
     nonce: "0f",
+    reason: { suspects: ["a"] },
   },
   { type: "complete", machine: "bank/main", configuration: 1 },
+  {
+    type: "complete",
+    machine: "bank/main",
+    configuration: 2,
+    endorsements: [
+      {
+        leader: "leader-1",
+        machine: "bank/main",
+        previous: 1,
+        configuration: 2,
+        expires: 3,
+        signature: "s",
+      },
+    ],
+    override: { operator: "ada", reason: "the others burnt" },
+  },
   { type: "suspectAcceptor", acceptor: "a", by: "leader-1", why: "gone" },
   { type: "configure", spares: 0 },
   { type: "configure" },
+  { type: "configure", endorsements: "auto" },
+  { type: "configure", endorsements: 2 },
   { type: "startLeader", nonce: "0f" },
   { type: "retireLeader", leader: "leader-1" },
+  { type: "revokeLeader", leader: "leader-1" },
   { type: "provisioned", request: "o1", acceptor: ACCEPTOR },
   { type: "done", request: "o1" },
   { type: "disown", acceptor: "a" },
@@ -88,7 +113,13 @@ describe("garbage", () => {
     [{ type: "configure", spares: 1e9 }, "must be a whole number from 0 to 1000"],
     [{ type: "startLeader", nonce: "x".repeat(40_000) }, "the limit is"],
     [
-      { type: "propose", machine: "bank/main", nonce: "x", quorums: { ...QUORUMS, acceptors: [["a"]] } },
+      {
+        type: "propose",
+        machine: "bank/main",
+        nonce: "x",
+        reason: { operator: "ada" },
+        quorums: { ...QUORUMS, acceptors: [["a"]] },
+      },
       "has an element that",
     ],
   ])("%j is refused with the reason", (command, reason) => {

@@ -39,6 +39,7 @@ const REPLICA = "shared/protocol/replica.ts";
 const REQUESTS = "shared/protocol/requests.ts";
 const SESSION = "shared/protocol/session.ts";
 const FOUNDING = "shared/protocol/founding.ts";
+const ENDORSEMENT = "shared/protocol/endorsement.ts";
 const HANDOVER = "shared/protocol/handover.ts";
 const REGISTRY = "shared/protocol/registry.ts";
 const RECONFIGURATION = "test/simulator/reconfiguration.ts";
@@ -1425,6 +1426,101 @@ const vertical: readonly Mutant[] = [
   },
 ];
 
+const endorsements: readonly Mutant[] = [
+  {
+    name: "a signature is not verified",
+    rule: "§9 endorsement: authenticated",
+    edits: [
+      {
+        file: ENDORSEMENT,
+        find: "if (!verify(signatory.publicKey, text, signature))",
+        replace: 'if (signature === "")',
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement never expires",
+    rule: "§9 endorsement: bound to an expiry",
+    edits: [{ file: ENDORSEMENT, find: "if (!(expires > time))", replace: "if (!(expires > 0))" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "one who endorses twice counts twice",
+    rule: "§9 endorsement: t distinct",
+    edits: [{ file: ENDORSEMENT, find: "if (keys.has(signatory.publicKey))", replace: 'if (keys.has(""))' }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to its machine",
+    rule: "§9 endorsement: bound to m",
+    edits: [{ file: ENDORSEMENT, find: "FORMAT, machine, from,", replace: "FORMAT, from," }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to the previous ballot",
+    rule: "§9 endorsement: bound to prev",
+    edits: [{ file: ENDORSEMENT, find: "FORMAT, machine, from,", replace: "FORMAT, machine," }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to the ballot",
+    rule: "§9 endorsement: bound to c′",
+    edits: [{ file: ENDORSEMENT, find: "birthBallot(number), canonical", replace: "canonical" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an endorsement is not bound to the configuration",
+    rule: "§9 endorsement: bound to the hash of the specification",
+    edits: [{ file: ENDORSEMENT, find: "canonical(quorums), expires", replace: "expires" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "a revoked leader's endorsement counts",
+    rule: "§9 endorsement: by registered leader processes",
+    edits: [{ file: ENDORSEMENT, find: "if (!mayEndorse(signatory))", replace: "if (false)" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "one endorsement too few is enough",
+    rule: "§9 endorsement: t",
+    edits: [
+      {
+        file: ENDORSEMENT,
+        find: "if (valid.length >= needed) return undefined;",
+        replace: "if (valid.length >= needed - 1) return undefined;",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a fleet of three needs one endorsement",
+    rule: "§9 endorsement: t = q + 1 (here: two from three leaders on)",
+    edits: [{ file: ENDORSEMENT, find: ".length >= 3 ? 2 : 1", replace: ".length > 3 ? 2 : 1" }],
+    flags: VERTICAL,
+  },
+  {
+    name: "an override is not recorded",
+    rule: "§9 endorsement: whoever overrides answers for it",
+    edits: [
+      { file: ENDORSEMENT, find: "[...state.audit, entry].slice(-AUDIT_MAX)", replace: "[...state.audit]" },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a bad endorsement spoils the good ones",
+    rule: "§9 endorsement: liveness needs t honest live ones, whatever others say",
+    edits: [
+      {
+        file: ENDORSEMENT,
+        find: "if (valid.length >= needed) return undefined;",
+        replace: "if (valid.length >= needed && faults.length === 0) return undefined;",
+      },
+    ],
+    flags: VERTICAL,
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...acceptor,
   ...leader,
@@ -1435,4 +1531,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...witnesses,
   ...driver,
   ...vertical,
+  ...endorsements,
 ];

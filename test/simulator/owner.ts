@@ -68,6 +68,7 @@ export class Owner {
     const known = cached !== undefined && random.chance(0.5) ? cached : registrar.active;
     const process = new Process(this.#world, this.#events, known);
     this.#world.processes[place] = process;
+    this.#world.endorsers.started(process, place);
     this.#world.trace(() => `${process.name} starts in place ${place}`);
   }
 

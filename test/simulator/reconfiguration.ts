@@ -4,6 +4,7 @@
  */
 import { backoffMs } from "../../shared/backoff.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { Endorsement } from "../../shared/protocol/endorsement.ts";
 import {
   Handover,
   type HandoverEffect,
@@ -40,8 +41,9 @@ export class Reconfiguration {
   readonly #isHosted: boolean;
   #to: Configuration | undefined;
   #handover: Handover | undefined;
+  #endorsements: readonly Endorsement[] = [];
   #attempts = 0;
-  stage: "proposing" | "founding" | "copying" | "fencing" | "completing" | "over" = "proposing";
+  stage: "proposing" | "founding" | "endorsing" | "copying" | "fencing" | "completing" | "over" = "proposing";
 
   constructor(world: World, owner: Owner, process: Process, quorums: QuorumSpec) {
     this.#world = world;
@@ -74,6 +76,7 @@ export class Reconfiguration {
       machine: MACHINE,
       quorums: this.#quorums,
       nonce: this.#nonce,
+      reason: { operator: "the nemesis" },
     } as const;
     this.#ask(command, (answer) => {
       if (answer instanceof Refusal) return this.#end(`refused: ${answer.reason}`);
@@ -92,7 +95,18 @@ export class Reconfiguration {
     found(to, geometry, this.#process.foundingPorts(), NO_HURRY, (on) => {
       if (this.stage !== "founding") return;
       if (on.length < to.quorums.acceptors.length) this.#end(`founded on ${on} only`);
-      else this.#copy(from, to);
+      else this.#gather(to, () => this.#copy(from, to));
+    });
+  }
+
+  /** Before the fence, since it takes time; whether they are enough is for the registry to say. */
+  #gather(to: Configuration, then: () => void): void {
+    const stage = this.stage === "founding" ? "endorsing" : this.stage;
+    this.stage = stage;
+    this.#world.endorsers.gather(this.#process, to, (endorsements) => {
+      if (this.stage !== stage) return;
+      this.#endorsements = endorsements;
+      then();
     });
   }
 
@@ -131,8 +145,16 @@ export class Reconfiguration {
 
   #complete(to: Configuration): void {
     this.stage = "completing";
-    const command = { type: "complete", machine: MACHINE, configuration: to.number } as const;
+    const { endorsers } = this.#world;
+    const command = {
+      type: "complete",
+      machine: MACHINE,
+      configuration: to.number,
+      endorsements: this.#endorsements,
+      ...(endorsers.isOverridden && { override: { operator: "the nemesis", reason: "impatience" } }),
+    } as const;
     this.#ask(command, (answer) => {
+      if (answer instanceof Refusal) return this.#gather(to, () => this.#complete(to));
       const { activated } = answer as { activated: boolean };
       if (!activated) this.#world.coverage.hit("superseded");
       this.#end(activated ? "activated" : "superseded");

@@ -3,6 +3,7 @@
  * that are lost, late and repeated like all others.
  */
 import type { Configuration } from "../../shared/protocol/configuration.ts";
+import type { RegistryContext } from "../../shared/protocol/endorsement.ts";
 import { outstanding } from "../../shared/protocol/outbox.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import {
@@ -11,12 +12,10 @@ import {
   lookup,
   type RegistryCommand,
 } from "../../shared/protocol/registry.ts";
+import { verify } from "../support/endorsing.ts";
 import { HOP_MS_MAX, LATE_MS_MAX, TIMEOUT_MS } from "./network.ts";
 import { MACHINE, type Process } from "./process.ts";
 import type { World } from "./world.ts";
-
-/** Its time decides how often slow tables are replaced, and none is said to be slow here. */
-const NOW = { time: 0 };
 
 export class Registrar {
   readonly #world: World;
@@ -32,6 +31,7 @@ export class Registrar {
       next: 2,
       history: [],
       configurations: new Map([[1, first]]),
+      reasons: new Map(),
       nonces: new Map(),
     });
   }
@@ -61,15 +61,22 @@ export class Registrar {
 
   register(id: AcceptorId): void {
     const acceptor = { id, kind: "simulated", location: id, incarnation: "0" };
-    applyRegistry(this.#state, { type: "registerAcceptor", acceptor }, NOW);
+    applyRegistry(this.#state, { type: "registerAcceptor", acceptor }, this.#context);
+  }
+
+  get #context(): RegistryContext {
+    return { time: Math.floor(this.#world.scheduler.now), verify };
   }
 
   execute(command: RegistryCommand): unknown {
     const before = this.active;
     const wasStarted = this.#activated.length > 0;
-    const answer = applyRegistry(this.#state, command, NOW);
+    const completed = command.type === "complete" ? this.#pending(command.configuration) : undefined;
+    const answer = applyRegistry(this.#state, command, this.#context);
     this.#world.trace(() => `the registry: ${JSON.stringify(command)} → ${JSON.stringify(answer)}`);
     this.#noteProposed();
+    if (command.type === "complete" && completed !== undefined)
+      this.#world.endorsers.checkCompleted(command, completed, answer, this.#state.audit.length);
     if (this.active !== before || (!wasStarted && command.type === "complete")) {
       this.#activated.push(this.active);
       this.#world.tableChecks.activate(this.active.number);
@@ -114,6 +121,13 @@ export class Registrar {
       coverage.hit("registryRequestRepeated");
       arrive(random.between(TIMEOUT_MS, LATE_MS_MAX));
     }
+  }
+
+  /** What may be activated, but for its endorsements. */
+  #pending(number: number): Configuration | undefined {
+    const configuration = this.#state.machines.get(MACHINE)?.configurations.get(number);
+    const isPending = configuration?.previous === this.active.number;
+    return isPending ? configuration : undefined;
   }
 
   #noteProposed(): void {

@@ -14,15 +14,14 @@ import {
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
+import { CONTEXT, endorse, keyOf } from "../support/endorsing.ts";
 import type { Reference, Result, Subject } from "./subject.ts";
-
-/** The reference executes commands outside of any log, so neither may know the logged time. */
-const NOW = { time: 0 };
 
 export const registry: Subject = {
   code: {
     init: initialRegistry,
-    apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand, NOW),
+    // The reference executes commands outside of any log, so neither may know the logged time.
+    apply: (state, command) => applyRegistry(state as RegistryState, command as RegistryCommand, CONTEXT),
     freeze: serialize,
     thaw: deserialize,
   },
@@ -37,19 +36,20 @@ function commandOf(random: () => number): RegistryCommand {
   const below = (bound: number): number => Math.floor(random() * bound);
   const id = below(6);
   const machine = `bank/${below(5)}` as MachineId;
-  switch (below(11)) {
+  switch (below(13)) {
     case 0:
       return { type: "registerMachine", machine, acceptors: 1 + below(3) };
     case 1:
       return { type: "registerAcceptor", acceptor: acceptorOf(`a${id}`, `${below(2)}`) };
     case 2: {
       const process = String(id).padStart(32, "0") as ProcessId;
-      return { type: "registerLeader", leader: { id: `l${id}`, process, address: `host${below(3)}` } };
+      const [address, publicKey] = [`host${below(3)}`, keyOf(`l${below(6)}`)];
+      return { type: "registerLeader", leader: { id: `l${id}`, process, address, publicKey } };
     }
     case 3: {
       const acceptors = [id, (id + 1 + below(2)) % 6].map((each) => `a${each}` as AcceptorId);
       const quorums = below(2) === 0 ? majority(acceptors) : primaryBackup(acceptors);
-      return { type: "propose", machine, quorums, nonce: `nonce ${below(4)}` };
+      return { type: "propose", machine, quorums, nonce: `nonce ${below(4)}`, reason: { operator: "ada" } };
     }
     case 4:
       return {
@@ -67,12 +67,30 @@ function commandOf(random: () => number): RegistryCommand {
         ? { type: "startLeader", nonce: `nonce ${id}` }
         : { type: "retireLeader", leader: `l${id}` };
     case 8:
-      return { type: "configure", spares: below(3), leaders: below(3) };
+      return below(2)
+        ? { type: "configure", spares: below(3), leaders: below(3) }
+        : { type: "configure", endorsements: below(2) ? "auto" : below(4) };
     case 9:
       return { type: "disown", acceptor: `s${id}` as AcceptorId };
+    case 10:
+      return { type: "revokeLeader", leader: `l${id}` };
     default:
-      return { type: "complete", machine, configuration: (1 + below(4)) as ConfigurationNumber };
+      return completeOf(machine, below);
   }
+}
+
+/** Endorsed for whatever quorums: where those are others, it is forged. What expires did so before the log began. */
+function completeOf(machine: MachineId, below: (bound: number) => number): RegistryCommand {
+  const configuration = (1 + below(4)) as ConfigurationNumber;
+  const quorums = majority([`a${below(6)}`, `a${below(6)}`] as AcceptorId[]);
+  const expires = below(4) === 0 ? { expires: 0 } : {};
+  const endorsed = { number: configuration, previous: below(configuration), quorums };
+  const endorsements = Array.from({ length: below(4) }, () =>
+    endorse(`l${below(6)}`, machine, endorsed, expires),
+  );
+  const override = { operator: "ada", reason: below(4) ? "haste" : "" };
+  const command = { type: "complete", machine, configuration, endorsements } as const;
+  return below(2) ? command : { ...command, override };
 }
 
 function acceptorOf(id: string, incarnation: string): AcceptorServer {
@@ -83,7 +101,7 @@ class RegistryReference implements Reference {
   readonly #state = initialRegistry();
 
   execute(command: unknown): Result {
-    const answer = applyRegistry(this.#state, command as RegistryCommand, NOW);
+    const answer = applyRegistry(this.#state, command as RegistryCommand, CONTEXT);
     if (answer instanceof Refusal) return { response: JSON.stringify(answer.reason), refused: true };
     return { response: JSON.stringify(answer) };
   }

@@ -42,7 +42,7 @@ export function run(seed: number, overrides: Overrides, trace?: (line: string) =
   const random = new Random(seed);
   const draws = { random, vertical: new Random(seed + 2 ** 40), truncation: new Random(seed + 2 ** 41) };
   const options = drawOptions(draws, overrides);
-  const world = new World(options, random, trace);
+  const world = new World(options, random, draws.vertical, trace);
   let violation: Violation | undefined;
   try {
     new Run(world).run();

@@ -55,7 +55,7 @@ export class Script {
         quorums,
       },
     );
-    this.world = new World(options, random, trace);
+    this.world = new World(options, random, random, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
     this.world.network.holds = (sender, table, verb) =>

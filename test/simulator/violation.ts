@@ -14,6 +14,7 @@ export const CHECKS = {
   LINEARIZABLE: "some order of all operations explains every answer and respects real time",
   REPLICAS_AGREE: "replicas have the same state after the same slot",
   SUCCESSION: "each activated configuration replaces the one that was active",
+  ENDORSED: "a reconfiguration is activated if and only if enough endorsed it, or an operator answers for it",
   UNACTIVATED:
     "nothing is promised, executed, answered or archived from a configuration that is not activated",
   LOST_IS_LOST: "only an acceptor that refused everything is reported as lost",

@@ -9,6 +9,7 @@ import { Answers } from "./checks/answers.ts";
 import { Canon } from "./checks/canon.ts";
 import { Replicas } from "./checks/replicas.ts";
 import { TableChecks } from "./checks/tables.ts";
+import { Endorsers } from "./endorsers.ts";
 import { Coverage } from "./faults.ts";
 import { ledger } from "./ledger.ts";
 import { Network } from "./network.ts";
@@ -30,6 +31,7 @@ export class World {
   readonly configuration: Configuration;
   readonly tables: Table[] = [];
   readonly registrar: Registrar;
+  readonly endorsers: Endorsers;
   readonly network: Network;
   readonly tableChecks: TableChecks;
   readonly canon: Canon;
@@ -42,7 +44,8 @@ export class World {
   readonly #trace: ((line: string) => void) | undefined;
   #unique = 0;
 
-  constructor(options: Options, random: Random, trace?: (line: string) => void) {
+  /** `endorsing` is the endorsers' source of chance. */
+  constructor(options: Options, random: Random, endorsing: Random, trace?: (line: string) => void) {
     this.options = options;
     this.random = random;
     this.#trace = trace;
@@ -55,7 +58,9 @@ export class World {
       onSnapshot: (table, slot, frozen) => this.replicas.restored(table.id, slot, frozen),
     });
     this.registrar = new Registrar(this, this.configuration);
+    this.endorsers = new Endorsers(this, endorsing);
     for (const id of options.quorums.acceptors) this.#create(id);
+    this.endorsers.prepare();
     this.tableChecks.add(this.configuration);
     const { chosen } = this.tableChecks;
     this.canon = new Canon(this.subject, (slot) => chosen.get(slot));

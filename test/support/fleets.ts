@@ -13,6 +13,7 @@ import type { Configuration, MachineId } from "../../shared/protocol/configurati
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import { type AcceptorServer, lookup, type RegistryCommand } from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
@@ -20,6 +21,7 @@ import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
@@ -95,7 +97,9 @@ export class Fleets {
       failed: (_: MachineId, error: unknown) => failures.push(error),
     };
     const definitions = new Map([[tally.name, tally]]);
-    const fleet = new Fleet({ self, definitions, registry: this.#client(), stores, ports, events });
+    const registry = this.#client();
+    const endorser = new Endorser({ id, signer: newSigner(), registry, stores });
+    const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
       self,
       server,
@@ -190,10 +194,16 @@ export class Fleets {
       },
       servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
-      status: () => Promise.reject(new Error("nobody asks for it here")),
-      provisioning: () => Promise.reject(new Error("nobody asks for it here")),
+      proposal: unasked,
+      audit: unasked,
+      provisioning: unasked,
+      status: unasked,
     };
   }
+}
+
+function unasked(): Promise<never> {
+  return Promise.reject(new Error("nobody asks for it here"));
 }
 
 async function sendTo(node: FleetNode, machine: MachineId, amount: number): Promise<number | TheseusError> {

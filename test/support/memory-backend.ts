@@ -4,6 +4,7 @@ import { Invalid, Refused, type TheseusError, Unavailable } from "../../shared/e
 import { type MachineDefinition, machineCode, validateCommand } from "../../shared/machine.ts";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { AuditEntry, Endorsement } from "../../shared/protocol/endorsement.ts";
 import type { Message } from "../../shared/protocol/inbox.ts";
 import { Replica } from "../../shared/protocol/replica.ts";
 import type { Reply } from "../../shared/protocol/session.ts";
@@ -34,6 +35,7 @@ export class MemoryBackend implements Backend {
   failure: TheseusError | Error | undefined;
   /** `validate` rejects with it while it is set, as with a newer version's schema. */
   invalid: Invalid | undefined;
+  endorser: Pick<Backend, "endorse"> | undefined;
 
   constructor(definition: MachineDefinition) {
     this.#definition = definition;
@@ -80,6 +82,15 @@ export class MemoryBackend implements Backend {
 
   async reconfigure(): Promise<ReconfigureAnswer> {
     throw new Unavailable("unavailable", "memory has nothing to reconfigure");
+  }
+
+  async endorse(...given: Parameters<Backend["endorse"]>): Promise<Endorsement> {
+    if (this.endorser === undefined) throw new Refused("not_endorsed", "memory has nothing to endorse");
+    return this.endorser.endorse(...given);
+  }
+
+  async audit(): Promise<readonly AuditEntry[]> {
+    return [];
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {

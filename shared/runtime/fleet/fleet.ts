@@ -17,11 +17,13 @@ import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
 import { Candidates } from "./candidates.ts";
+import type { Endorser } from "./endorser.ts";
 import type { FleetEvents } from "./events.ts";
 import { Following } from "./following.ts";
 import { Leading } from "./leading.ts";
 import { Member } from "./member.ts";
 import { Rebalancing } from "./rebalancing.ts";
+import type { Cause } from "./reconfigure.ts";
 
 /** Machines in one message to a newcomer. */
 const LEADS_PAGE = 100;
@@ -38,6 +40,7 @@ export interface FleetOptions {
   readonly definitions: ReadonlyMap<string, MachineDefinition>;
   readonly registry: RegistryClient;
   readonly stores: StorePool;
+  readonly endorser: Endorser;
   readonly ports: Ports;
   readonly events: FleetEvents;
 }
@@ -143,8 +146,9 @@ export class Fleet {
   async reconfigure(
     machine: MachineId,
     quorumsFor: (present: QuorumSpec) => Promise<QuorumSpec>,
+    cause: Cause,
   ): Promise<Location> {
-    return this.#leading.reconfigure(await this.led(machine), quorumsFor);
+    return this.#leading.reconfigure(await this.led(machine), quorumsFor, cause);
   }
 
   /** Sends a watcher what is chosen from `from` on; undefined when that is older than what is in memory. */

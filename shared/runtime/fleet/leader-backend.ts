@@ -1,8 +1,9 @@
 /** What the HTTP interface serves on a leader process: its fleet's machines. */
 import { Invalid, TheseusError } from "../../errors.ts";
 import { type MachineDefinition, machineCode, validateCommand } from "../../machine.ts";
-import { parseBallot } from "../../protocol/ballot.ts";
+import { type ConfigurationNumber, parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { AuditEntry, Endorsement } from "../../protocol/endorsement.ts";
 import type { Message } from "../../protocol/inbox.ts";
 import { modeOf } from "../../protocol/quorum.ts";
 import { Replica } from "../../protocol/replica.ts";
@@ -24,17 +25,23 @@ import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
 import { deploymentStatus } from "./deployment-status.ts";
 import { drainLeader } from "./draining.ts";
+import type { Endorser } from "./endorser.ts";
 import type { Fleet } from "./fleet.ts";
 import { history } from "./history.ts";
 import type { Member } from "./member.ts";
 import { newQuorums } from "./new-quorums.ts";
 
+/** Whoever can reach this process may reconfigure; what they say of themselves is recorded. */
+const NOBODY_NAMED = "an operator without a name";
+
 export class LeaderBackend implements Backend {
   readonly #fleet: Fleet;
   readonly #stores: StorePool;
   readonly #registry: RegistryClient;
+  readonly #endorser: Endorser;
 
-  constructor(fleet: Fleet, stores: StorePool, registry: RegistryClient) {
+  constructor(fleet: Fleet, stores: StorePool, registry: RegistryClient, endorser: Endorser) {
+    this.#endorser = endorser;
     this.#fleet = fleet;
     this.#stores = stores;
     this.#registry = registry;
@@ -79,11 +86,25 @@ export class LeaderBackend implements Backend {
 
   async reconfigure(machine: MachineId, request: ReconfigureRequest): Promise<ReconfigureAnswer> {
     await this.#started(machine);
-    const { configuration } = await this.#fleet.reconfigure(machine, (present) =>
-      newQuorums(machine, present, request, this.#registry, this.#stores),
+    const { operator = NOBODY_NAMED, override } = request;
+    const { configuration } = await this.#fleet.reconfigure(
+      machine,
+      (present) => newQuorums(machine, present, request, this.#registry, this.#stores),
+      {
+        reason: { operator },
+        ...(override === undefined ? {} : { override: { operator, reason: override } }),
+      },
     );
     const { number, previous, quorums } = configuration;
     return { number, previous, mode: modeOf(quorums), acceptors: quorums.acceptors };
+  }
+
+  endorse(machine: MachineId, configuration: ConfigurationNumber): Promise<Endorsement> {
+    return this.#endorser.endorse(machine, configuration);
+  }
+
+  audit(): Promise<readonly AuditEntry[]> {
+    return this.#registry.audit();
   }
 
   async describe(machine: MachineId): Promise<MachineStatus> {

@@ -3,7 +3,7 @@
  * registry: peers tell where their machines are. Only a machine that no process alive has led is looked up there, and
  * only one that was never started costs it a command.
  */
-import { Invalid, TheseusError, Unavailable } from "../../errors.ts";
+import { Invalid, Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Abdication } from "../../protocol/leader.ts";
@@ -18,10 +18,11 @@ import type { RegistryClient } from "../registry/registry-client.ts";
 import { startMachine } from "../registry/start-machine.ts";
 import type { StorePool } from "../store-pool.ts";
 import type { Candidates } from "./candidates.ts";
+import type { Endorser } from "./endorser.ts";
 import type { FleetEvents } from "./events.ts";
 import type { Member } from "./member.ts";
 import { withoutLost } from "./new-quorums.ts";
-import { reconfigure } from "./reconfigure.ts";
+import { type Cause, reconfigure } from "./reconfigure.ts";
 import { Turns } from "./turns.ts";
 
 /** One try at leading: fence, learn, recover. A long log takes a while to learn. */
@@ -40,6 +41,7 @@ const RECONSIDER_MS = 300;
 export interface LeadingOptions {
   readonly candidates: Candidates;
   readonly registry: RegistryClient;
+  readonly endorser: Endorser;
   readonly stores: StorePool;
   readonly ports: Ports;
   readonly events: FleetEvents;
@@ -99,20 +101,23 @@ export class Leading {
   async reconfigure(
     member: Member,
     quorumsFor: (present: QuorumSpec) => Promise<QuorumSpec>,
+    cause: Cause,
   ): Promise<Location> {
     member.location ??= await this.#locate(member.machine);
     const from = member.location;
-    return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums));
+    return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums), cause);
   }
 
-  async #reconfigure(member: Member, from: Location, quorums: QuorumSpec): Promise<Location> {
+  async #reconfigure(member: Member, from: Location, quorums: QuorumSpec, cause: Cause): Promise<Location> {
     if (member.reconfiguring !== undefined)
       throw new Unavailable(
         "unavailable",
         `${member.machine} is being reconfigured: try again when that is done`,
       );
-    const { registry, stores, ports } = this.#options;
-    const activated = reconfigure({ hosted: member.hosted, from, quorums, registry, stores, ports });
+    const { candidates, endorser, registry, stores, ports } = this.#options;
+    const gathering = { endorser, registry, self: candidates.self, peers: () => candidates.peers.live };
+    const { hosted } = member;
+    const activated = reconfigure({ hosted, from, quorums, cause, gathering, registry, stores, ports });
     member.reconfiguring = activated.then(
       (location) => {
         member.location = location;
@@ -171,8 +176,17 @@ export class Leading {
   async #rescue(member: Member, from: Location): Promise<void> {
     const { registry, stores } = this.#options;
     stores.learn(from.acceptors);
-    const quorums = await withoutLost(member.machine, from.configuration.quorums, registry, stores);
-    await this.#reconfigure(member, from, quorums);
+    const present = from.configuration.quorums;
+    const quorums = await withoutLost(member.machine, present, registry, stores);
+    const suspects = present.acceptors.filter((id) => !quorums.acceptors.includes(id));
+    try {
+      await this.#reconfigure(member, from, quorums, { reason: { suspects } });
+    } catch (error) {
+      // To whoever only sent a command it says no more than that the machine cannot be led now.
+      throw error instanceof Refused
+        ? new Unavailable("unavailable", error.message, { cause: error })
+        : error;
+    }
   }
 
   /**

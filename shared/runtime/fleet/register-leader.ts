@@ -1,24 +1,33 @@
 /** Making this leader process known to the registry, and learning from it of the others; in the background. */
+import { Refused } from "../../errors.ts";
 import type { LeaderServer } from "../../protocol/registry.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 
 const AGAIN_MS = 1_000;
 
-/** Tries until it succeeds or is stopped: leading needs no registry, only being found by newcomers does. */
+export interface Registration {
+  /** Another leader process. */
+  found(address: string): void;
+  /** It is retired or revoked: its endorsements will not count. */
+  refused(error: Refused): void;
+}
+
+/** Tries until it has an answer or is stopped: leading needs no registry, only being found and endorsing do. */
 export function registerLeader(
-  { id, process, address }: LeaderServer,
+  { id, process, address, publicKey }: LeaderServer,
   registry: RegistryClient,
-  found: (address: string) => void,
+  events: Registration,
 ): () => void {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const register = async (): Promise<void> => {
     try {
-      await registry.command({ type: "registerLeader", leader: { id, process, address } });
+      await registry.command({ type: "registerLeader", leader: { id, process, address, publicKey } });
       const { leaders } = await registry.servers();
-      for (const leader of leaders) if (leader.id !== id) found(leader.address);
-    } catch {
-      if (!isStopped) timer = setTimeout(register, AGAIN_MS);
+      for (const leader of leaders) if (leader.id !== id) events.found(leader.address);
+    } catch (error) {
+      if (error instanceof Refused) events.refused(error);
+      else if (!isStopped) timer = setTimeout(register, AGAIN_MS);
     }
   };
   void register();

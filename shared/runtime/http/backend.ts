@@ -3,7 +3,9 @@
  * Everything rejects with a TheseusError, so that the interface has only encoding to do.
  */
 import type { TheseusError } from "../../errors.ts";
+import type { ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { AuditEntry, Endorsement } from "../../protocol/endorsement.ts";
 import type { Message } from "../../protocol/inbox.ts";
 import type { Reply } from "../../protocol/session.ts";
 import type { Slot } from "../../protocol/slot.ts";
@@ -44,6 +46,13 @@ export interface Backend {
    * one; Unavailable when it could not be done, which changed nothing.
    */
   reconfigure(machine: MachineId, request: ReconfigureRequest): Promise<ReconfigureAnswer>;
+  /**
+   * This process's signature under a configuration that the registry has pending, once it has checked it itself.
+   * @throws Refused (not_endorsed) with what is wrong with it; Invalid when there is no such proposal.
+   */
+  endorse(machine: MachineId, configuration: ConfigurationNumber): Promise<Endorsement>;
+  /** The overrides that operators answer for, oldest first. */
+  audit(): Promise<readonly AuditEntry[]>;
   describe(machine: MachineId): Promise<MachineStatus>;
   /** Chosen slots from `from` on, through the newest at the time of the call. */
   log(machine: MachineId, from: Slot): AsyncIterable<LogLine>;

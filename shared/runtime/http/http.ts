@@ -40,6 +40,10 @@ function writes(app: Hono<Bindings>, backend: Backend, report: Report): void {
   post(app, `${MACHINE}/sessions`, (c) =>
     answer(c, requests.machineOf(c), (element) => ({ send: requests.openingOf(element) })),
   );
+  post(app, "/v1/endorsements", async (c) => {
+    const { machine, configuration } = requests.endorsementOf(await requests.bodyOf(c));
+    return c.json(await backend.endorse(machine, configuration));
+  });
   post(app, `${MACHINE}/reconfigure`, async (c) => {
     const request = requests.reconfigurationOf(await requests.bodyOf(c));
     return c.json(await backend.reconfigure(requests.machineOf(c), request));
@@ -92,6 +96,7 @@ function streams(app: Hono<Bindings>, backend: Backend, report: Report): void {
 
 function deployment(app: Hono<Bindings>, backend: Backend): void {
   get(app, "/v1/health", (c) => c.json({ status: "ok" }));
+  get(app, "/v1/registry/audit", async (c) => c.json({ audit: await backend.audit() }));
   get(app, "/v1/status", async (c) => c.json(await backend.status()));
   post(app, "/v1/leaders/:leader/drain", async (c) => c.json(await backend.drain(requests.leaderOf(c))));
   get(app, "/v1/machines", async (c) => {

@@ -5,6 +5,7 @@
 import type { Context } from "hono";
 import { Invalid } from "../../errors.ts";
 import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN, QUERY_NAME_PATTERN } from "../../limits.ts";
+import type { ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import { type Slot, slot } from "../../protocol/slot.ts";
 import type { Command, Sequence, SessionId } from "../../protocol/value.ts";
@@ -16,12 +17,14 @@ const SESSION_PATTERN = /^\d{1,16}-\d{1,16}$/;
 /** A client's name in `notify` is any short text that a path can carry: no slash, nothing unprintable. */
 const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 
+/** What a person says to be recorded: who, or why. */
+const WORDS_PATTERN = /^(?=.*\S)[^\p{Cc}]{1,1000}$/u;
+
 /** A command as it was asked for: the machine's schema has still to see `command`. */
 export type Asked = Exclude<Command, { readonly open: string }>;
 
 export function machineOf(c: Context): MachineId {
-  const name = matching(c.req.param("machine"), MACHINE_NAME_PATTERN, "a machine's name");
-  return `${name}/${matching(c.req.param("id"), INSTANCE_ID_PATTERN, "an instance's id")}` as MachineId;
+  return machineNamed(c.req.param("machine"), c.req.param("id"));
 }
 
 export function leaderOf(c: Context): string {
@@ -62,13 +65,38 @@ export function afterOf(c: Context): string {
 
 /** `{replace, by?}`, `{mode, acceptors}` or `{quorums}`. */
 export function reconfigurationOf(body: unknown): ReconfigureRequest {
-  const { replace, by, mode, acceptors, quorums } = (body ?? {}) as Record<string, unknown>;
-  if (quorums !== undefined) return { quorums: quorumsOf(quorums) };
+  const { replace, by, mode, acceptors, quorums, ...more } = (body ?? {}) as Record<string, unknown>;
+  const who = whoOf(more);
+  if (quorums !== undefined) return { quorums: quorumsOf(quorums), ...who };
   if (typeof replace === "string" && (by === undefined || typeof by === "string"))
-    return by === undefined ? { replace } : { replace, by };
+    return by === undefined ? { replace, ...who } : { replace, by, ...who };
   const areIds = Array.isArray(acceptors) && acceptors.every((id) => typeof id === "string");
-  if (typeof mode === "string" && areIds) return { mode, acceptors };
+  if (typeof mode === "string" && areIds) return { mode, acceptors, ...who };
   throw invalid("the body must be {replace, by?}, {mode, acceptors} or {quorums}, with ids of acceptors");
+}
+
+/** The operator, who must be named for an override. */
+function whoOf({ operator, override }: Record<string, unknown>): { operator?: string; override?: string } {
+  if (operator === undefined && override === undefined) return {};
+  const named = matching(operator, WORDS_PATTERN, "operator");
+  return override === undefined
+    ? { operator: named }
+    : { operator: named, override: matching(override, WORDS_PATTERN, "override") };
+}
+
+/** A proposed configuration, by its machine and its number. */
+export function endorsementOf(body: unknown): { machine: MachineId; configuration: ConfigurationNumber } {
+  const { machine, configuration } = fieldsOf(body, ["machine", "configuration"]);
+  if (!Number.isSafeInteger(configuration))
+    throw invalid(`configuration must be a number, but is ${shown(configuration)}`);
+  const [name, id, ...rest] = typeof machine === "string" ? machine.split("/") : [];
+  if (rest.length > 0) throw invalid(`machine must be a machine's name/id, but is ${shown(machine)}`);
+  return { machine: machineNamed(name, id), configuration: configuration as ConfigurationNumber };
+}
+
+function machineNamed(name: unknown, id: unknown): MachineId {
+  const machine = matching(name, MACHINE_NAME_PATTERN, "a machine's name");
+  return `${machine}/${matching(id, INSTANCE_ID_PATTERN, "an instance's id")}` as MachineId;
 }
 
 export async function bytesOf(c: Context): Promise<ArrayBuffer> {

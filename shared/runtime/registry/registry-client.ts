@@ -6,16 +6,22 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { backoffMs } from "../../backoff.ts";
 import { Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { AuditEntry } from "../../protocol/endorsement.ts";
 import type { LeaderRecord } from "../../protocol/leader-pool.ts";
 import type { OutboxRequest } from "../../protocol/outbox.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
-import type { LeaderServer, Location, RegistryCommand, Settings } from "../../protocol/registry.ts";
+import type { Location, Proposal, RegistryCommand, Settings } from "../../protocol/registry.ts";
 import { errorOf, type Problem } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
 const REQUEST_MS_MAX = 12_000;
 /** How long a command or question is repeated before the caller is told. */
 const PATIENCE_MS = 5_000;
+
+/** With the time on the registry's clock, which decides what has expired. */
+export interface TimedProposal extends Proposal {
+  readonly time: number;
+}
 
 /** What there is to be done, and what that is judged by. */
 export interface Provisioning {
@@ -32,8 +38,11 @@ export interface RegistryClient {
   command(command: RegistryCommand): Promise<unknown>;
   /** @throws Invalid (unknown_machine) */
   lookup(machine: MachineId): Promise<Location>;
+  /** @throws Invalid (not_found) when it was never proposed, or is superseded. */
+  proposal(machine: MachineId, configuration: number): Promise<TimedProposal>;
+  audit(): Promise<readonly AuditEntry[]>;
   /** All acceptors on record, and the leaders that are not retired. */
-  servers(): Promise<{ leaders: readonly LeaderServer[]; acceptors: readonly AcceptorRecord[] }>;
+  servers(): Promise<{ leaders: readonly LeaderRecord[]; acceptors: readonly AcceptorRecord[] }>;
   provisioning(): Promise<Provisioning>;
   machines(after: string): Promise<readonly MachineId[]>;
   status(): Promise<{ configuration: Location["configuration"]; ballot: string; applied: number }>;
@@ -52,6 +61,9 @@ export function registryClient(url: string): RegistryClient {
       return response;
     },
     lookup: (machine) => ask(`/v1/registry/machines/${machine}`),
+    proposal: (machine, configuration) =>
+      ask(`/v1/registry/machines/${machine}/configurations/${configuration}`),
+    audit: async () => (await ask<{ audit: AuditEntry[] }>("/v1/registry/audit")).audit,
     servers: () => ask("/v1/servers"),
     provisioning: () => ask("/v1/registry/provisioning"),
     machines: async (after) =>

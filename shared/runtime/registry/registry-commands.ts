@@ -12,6 +12,8 @@ type Form = (value: unknown) => string | undefined;
 
 const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const PROCESS_PATTERN = /^[0-9a-f]{32}$/;
+/** 32 bytes in base64url. */
+const PUBLIC_KEY_PATTERN = /^[\w-]{43}$/;
 const TEXT_CHARACTERS_MAX = 2_000;
 /** More help nobody, and each costs a table, a process or a proof. */
 const COUNT_MAX = 1_000;
@@ -21,7 +23,24 @@ const key = matching(KEY_PATTERN);
 const count = wholeNumber(0, COUNT_MAX);
 
 const acceptor = object({ id, kind: id, location: text, incarnation: id });
-const leader = object({ id, process: matching(PROCESS_PATTERN), address: text });
+const leader = object({
+  id,
+  process: matching(PROCESS_PATTERN),
+  address: text,
+  publicKey: matching(PUBLIC_KEY_PATTERN),
+});
+const reason: Form = (value) =>
+  object(asksFor("suspects", value) ? { suspects: listOf(id) } : { operator: text })(value);
+const configuration = wholeNumber(1, Number.MAX_SAFE_INTEGER);
+/** Whether it counts is for the registry to say; one that does not must not keep the others from counting. */
+const endorsement = object({
+  leader: id,
+  machine,
+  previous: number,
+  configuration: number,
+  expires: number,
+  signature: text,
+});
 const family: Form = (value) => (asksFor("sets", value) ? sets : weighted)(value);
 const sets = object({ sets: listOf(listOf(id)) });
 const weighted = object({ atLeast: number }, { weights: entriesOf(number) });
@@ -32,12 +51,16 @@ const COMMANDS: Readonly<Record<RegistryCommand["type"], Form>> = {
   registerMachine: command({ machine, acceptors: number }),
   registerAcceptor: command({ acceptor }),
   registerLeader: command({ leader }),
-  propose: command({ machine, quorums, nonce: key }),
-  complete: command({ machine, configuration: wholeNumber(1, Number.MAX_SAFE_INTEGER) }),
+  propose: command({ machine, quorums, nonce: key, reason }),
+  complete: command(
+    { machine, configuration },
+    { endorsements: listOf(endorsement), override: object({ operator: text, reason: text }) },
+  ),
   suspectAcceptor: command({ acceptor: id, by: text, why: oneOf("gone", "silent", "slow") }),
-  configure: command({}, { spares: count, replacements: count, leaders: count }),
+  configure: command({}, { spares: count, replacements: count, leaders: count, endorsements: threshold }),
   startLeader: command({ nonce: key }),
   retireLeader: command({ leader: id }),
+  revokeLeader: command({ leader: id }),
   provisioned: command({ request: id, acceptor }),
   done: command({ request: id }),
   disown: command({ acceptor: id }),
@@ -118,6 +141,10 @@ function wholeNumber(min: number, max: number): Form {
     Number.isInteger(value) && (value as number) >= min && (value as number) <= max
       ? undefined
       : `must be a whole number from ${min} to ${max}`;
+}
+
+function threshold(value: unknown): string | undefined {
+  return value === "auto" ? undefined : wholeNumber(1, COUNT_MAX)(value);
 }
 
 function matching(pattern: RegExp): Form {

@@ -5,12 +5,12 @@
 import { Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import { type LeaderServer, lookup, type RegistryState } from "../../protocol/registry.ts";
+import { type LeaderServer, lookup, proposalOf, type RegistryState } from "../../protocol/registry.ts";
 import { problemOf } from "../../wire.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { bodyOf } from "../http/requests.ts";
 import { type Bindings, get, post } from "../http/routes.ts";
-import type { Provisioning } from "./registry-client.ts";
+import type { Provisioning, TimedProposal } from "./registry-client.ts";
 import { registryCommandOf } from "./registry-commands.ts";
 import type { RegistryService } from "./registry-service.ts";
 
@@ -43,7 +43,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/servers", async (c) =>
     c.json(
       await service.read((state) => ({
-        leaders: liveLeaders(state),
+        leaders: [...state.leaders.values()].filter((leader) => leader.state !== "retired"),
         acceptors: [...state.acceptors.values()],
       })),
     ),
@@ -79,6 +79,15 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
     if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
     return c.json(location);
   });
+  get(app, "/v1/registry/machines/:machine/:id/configurations/:number", async (c) => {
+    const machine = machineOf(c.req.param("machine"), c.req.param("id"));
+    const number = Number(c.req.param("number"));
+    const proposal = await service.read((state) => proposalOf(state, machine, number));
+    if (proposal === undefined)
+      throw new Invalid("not_found", `${machine} has no proposed configuration ${c.req.param("number")}`);
+    return c.json({ ...proposal, time: service.now() } satisfies TimedProposal);
+  });
+  get(app, "/v1/registry/audit", async (c) => c.json(await service.read(({ audit }) => ({ audit }))));
 }
 
 function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {

@@ -19,6 +19,7 @@ import type { MachineCode } from "../../protocol/replica.ts";
 import { REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
 import { Hosted } from "../hosted.ts";
 import type { Ports } from "../ports.ts";
+import { verify } from "../signing.ts";
 
 export const REGISTRY = "registry/main" as MachineId;
 
@@ -29,8 +30,8 @@ const ANSWER_MS_MAX = 10_000;
 
 const registryCode: MachineCode = {
   init: initialRegistry,
-  apply: (state, command, context) =>
-    applyRegistry(state as RegistryState, command as RegistryCommand, context),
+  apply: (state, command, { time }) =>
+    applyRegistry(state as RegistryState, command as RegistryCommand, { time, verify }),
   freeze: serialize,
   thaw: deserialize,
 };
@@ -45,6 +46,11 @@ export class RegistryService {
     this.#ports = ports;
     const machine = REGISTRY;
     this.hosted = new Hosted({ machine, geometry: REGISTRY_GEOMETRY, code: registryCode, process, ports });
+  }
+
+  /** The time that it will log next, as far as it knows: what expires does so on this clock. */
+  now(): number {
+    return this.#ports.now();
   }
 
   /** Executes one command. Every registry command is idempotent, so an unknown outcome is simply repeated. */
