@@ -28,7 +28,7 @@ const LEAD_MS_MAX = 2_000;
 /** A caller has given up by then. */
 const ANSWER_MS_MAX = 10_000;
 
-const registryCode: MachineCode = {
+export const registryCode: MachineCode = {
   init: initialRegistry,
   apply: (state, command, { time }) =>
     applyRegistry(state as RegistryState, command as RegistryCommand, { time, verify }),

@@ -1,0 +1,65 @@
+/**
+ * The thread that takes one snapshot and ends. It has nothing from the process that started it but the place of the
+ * tables and of the machine's code, so that neither its work nor its memory is the leader's.
+ */
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
+import { machineCode } from "../../machine.ts";
+import type { Configuration, MachineId } from "../../protocol/configuration.ts";
+import type { AcceptorServer } from "../../protocol/registry.ts";
+import type { MachineCode } from "../../protocol/replica.ts";
+import { MACHINE_GEOMETRY, REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
+import { openStore } from "../../storage/open.ts";
+import { loadMachines } from "../load-machines.ts";
+import type { Ports } from "../ports.ts";
+import { productionPorts } from "../ports-production.ts";
+import { REGISTRY, registryCode } from "../registry/registry-service.ts";
+import { StorePool } from "../store-pool.ts";
+import { type Taken, takeSnapshot } from "./take-snapshot.ts";
+
+export interface SnapshotOrder {
+  readonly machine: MachineId;
+  /** The file that exports the machine, as an absolute path; the registry has none. */
+  readonly file?: string;
+  readonly configuration: Configuration;
+  /** Where the configuration's tables are. */
+  readonly acceptors: readonly AcceptorServer[];
+}
+/** `progress`: a table has answered. */
+export type SnapshotMessage = "progress" | Taken;
+
+const { machine, file, configuration, acceptors } = workerData as SnapshotOrder;
+const port = parentPort as MessagePort;
+const stores = new StorePool(openStore);
+stores.learn(acceptors);
+try {
+  const options =
+    file === undefined
+      ? { machine: REGISTRY, geometry: REGISTRY_GEOMETRY, code: registryCode }
+      : { machine, geometry: MACHINE_GEOMETRY, code: await codeIn(file) };
+  say(await takeSnapshot({ ...options, ports: tellingPorts() }, configuration));
+} finally {
+  await stores.close();
+}
+
+function say(message: SnapshotMessage): void {
+  port.postMessage(message);
+}
+
+async function codeIn(path: string): Promise<MachineCode> {
+  const name = machine.slice(0, machine.indexOf("/"));
+  const definition = (await loadMachines(path)).get(name);
+  if (definition === undefined) throw new Error(`${path} exports no machine of the name ${name} any more`);
+  return machineCode(definition);
+}
+
+function tellingPorts(): Ports {
+  const ports = productionPorts((acceptor) => stores.get(acceptor));
+  return {
+    ...ports,
+    ask: (acceptor, of, verbs, done) =>
+      ports.ask(acceptor, of, verbs, (outcomes) => {
+        say("progress");
+        done(outcomes);
+      }),
+  };
+}
