@@ -1,5 +1,6 @@
 /** A leader process: it leads the machines that are its to lead, and is the standby of all others. */
 import { randomBytes } from "node:crypto";
+import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Logger } from "pino";
@@ -20,6 +21,10 @@ import { Peers } from "../shared/runtime/peers/peers.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
 import { registryClient } from "../shared/runtime/registry/registry-client.ts";
 import { newSigner } from "../shared/runtime/signing.ts";
+import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
+import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
+import { reportSnapshots } from "../shared/runtime/snapshots/report.ts";
+import { Snapshots } from "../shared/runtime/snapshots/snapshots.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 import { problemOf } from "../shared/wire.ts";
@@ -46,9 +51,17 @@ await runPart("leader", async (log) => {
     address: served.url,
     pid: process.pid,
   };
+  const snapshots = new Snapshots({
+    slots: flags.snapshotSlots,
+    file: resolve(flags.file),
+    take: takeInThread,
+    ports,
+    events: reportSnapshots(log),
+  });
   const signer = newSigner();
   const endorser = new Endorser({ id: flags.id, signer, registry, stores });
-  const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events: reportTo(log) });
+  const events = reportTo(log);
+  const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events, snapshots });
   const peers = new Peers({
     self,
     server: served.server,
@@ -77,7 +90,7 @@ await runPart("leader", async (log) => {
     url: served.url,
     async close() {
       stopRegistering();
-      await fleet.leave();
+      await Promise.all([fleet.leave(), snapshots.close()]);
       // Peers' connections are the server's too, and would keep it open.
       peers.close();
       await served.close();
@@ -89,7 +102,10 @@ await runPart("leader", async (log) => {
 function readFlags() {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
-    options: { file: text, id: text, registry: text, peers: text, port: text, "deployment-id": text },
+    options: {
+      ...{ file: text, id: text, registry: text, peers: text, port: text },
+      ...{ "deployment-id": text, "snapshot-slots": text },
+    },
   });
   const { file, id, registry, peers = "", port = "0", "deployment-id": deployment } = values;
   if (file === undefined || id === undefined || registry === undefined || deployment === undefined)
@@ -100,6 +116,7 @@ function readFlags() {
     registry,
     deployment,
     port: Number(port),
+    snapshotSlots: Number(values["snapshot-slots"] ?? SNAPSHOT_SLOTS),
     peers: peers.split(",").filter((address) => address !== ""),
   };
 }

@@ -8,11 +8,16 @@ import { runPart } from "../shared/runtime/part.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
 import { registryInterface } from "../shared/runtime/registry/registry-http.ts";
 import { RegistryService } from "../shared/runtime/registry/registry-service.ts";
+import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
+import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
+import { reportSnapshots } from "../shared/runtime/snapshots/report.ts";
+import { Snapshots } from "../shared/runtime/snapshots/snapshots.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 
 await runPart("registry", async (log) => {
-  const { values } = parseArgs({ options: { deployment: { type: "string" }, port: { type: "string" } } });
+  const text = { type: "string" } as const;
+  const { values } = parseArgs({ options: { deployment: text, port: text, "snapshot-slots": text } });
   const { registry } = await readDeployment(values.deployment ?? "");
   const stores = new StorePool(openStore);
   stores.learn(registry.acceptors);
@@ -22,6 +27,13 @@ await runPart("registry", async (log) => {
     randomBytes(16).toString("hex") as ProcessId,
     ports,
   );
+  const snapshots = new Snapshots({
+    slots: Number(values["snapshot-slots"] ?? SNAPSHOT_SLOTS),
+    take: takeInThread,
+    ports,
+    events: reportSnapshots(log),
+  });
+  snapshots.watch({ usedAt: 0, location: registry }, service.hosted);
   service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
   service.hosted.on("abdicated", (abdication, ballot) =>
     log.warn(
@@ -35,7 +47,7 @@ await runPart("registry", async (log) => {
     url: served.url,
     async close() {
       await served.close();
-      await service.hosted.handOver();
+      await Promise.all([service.hosted.handOver(), snapshots.close()]);
       await stores.close();
     },
   };

@@ -81,6 +81,7 @@ const ENTRY_POINTS = [
   "shared/index.ts",
   "shared/client/index.ts",
   "shared/storage/sqlite.worker.ts", // a thread of sqlite.ts
+  "shared/runtime/snapshots/snapshot.worker.ts", // a thread of in-thread.ts
   "shared/storage/memory.ts", // for tests: ours, and users'
   "cli/main.ts",
   "functions/",

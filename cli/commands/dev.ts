@@ -1,7 +1,9 @@
 import { extname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import { SNAPSHOT_SLOTS } from "../../shared/runtime/snapshots/pace.ts";
 import * as args from "../arguments.ts";
 import { dev } from "../dev/dev.ts";
+import type { DevEvent } from "../dev/events.ts";
 import { jsonOf, textOf } from "../dev/print.ts";
 import type { GlobalOptions } from "../options.ts";
 import { printLine } from "../output.ts";
@@ -16,6 +18,7 @@ interface Options extends GlobalOptions {
   readonly port: number;
   readonly leaders: number;
   readonly tables: number;
+  readonly snapshotSlots: number;
 }
 
 export function addDev(program: Command): void {
@@ -32,13 +35,20 @@ export function addDev(program: Command): void {
       args.tableCount,
       TABLES,
     )
+    .option(
+      "--snapshot-slots <number>",
+      "after how many slots a snapshot takes the place of a machine's log",
+      args.snapshotSlots,
+      SNAPSHOT_SLOTS,
+    )
     .action((file: string, _: unknown, command: Command) => run(file, command.optsWithGlobals<Options>()));
 }
 
 function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  const { port, leaders, tables } = options;
-  return dev({ file, dir, port, leaders, tables, report: (event) => printLine(shown(event)) });
+  const { port, leaders, tables, snapshotSlots } = options;
+  const report = (event: DevEvent) => printLine(shown(event));
+  return dev({ file, dir, port, leaders, tables, snapshotSlots, report });
 }
 
 /** Of its own for each file: two machines of one name, from two files, are two machines. */

@@ -23,6 +23,8 @@ export interface DevOptions {
   readonly leaders: number;
   /** At least so many for the machines; a folder that has fewer gets more. */
   readonly tables: number;
+  /** After how many a snapshot takes the place of a machine's log. */
+  readonly snapshotSlots: number;
   readonly report: (event: DevEvent) => void;
 }
 
@@ -54,7 +56,10 @@ async function openAndStart(options: DevOptions, dir: string, parts: Parts): Pro
   const deployment = await openDeployment(dir, options.tables);
   for (const { id, location } of missingTables(deployment))
     options.report({ event: "tableMissing", acceptor: id, location });
-  const { leaders, port } = options;
+  const { leaders, port, snapshotSlots } = options;
   const file = resolve(options.file);
-  return startAll({ deploymentFile: deploymentFile(dir), file, deployment, leaders, port }, parts);
+  return startAll(
+    { deploymentFile: deploymentFile(dir), file, deployment, leaders, port, snapshotSlots },
+    parts,
+  );
 }

@@ -10,6 +10,7 @@ export interface StartOptions {
   readonly file: string;
   readonly deployment: Deployment;
   readonly leaders: number;
+  readonly snapshotSlots: number;
   /** The gateway's; 0: any free one. */
   readonly port: number;
 }
@@ -36,11 +37,11 @@ export async function startAll(options: StartOptions, parts: Parts): Promise<str
 
 /** Leaders ask the registry where the tables are, so it is told before they start. */
 async function startRegistry(
-  { deploymentFile, deployment }: StartOptions,
+  { deploymentFile, deployment, snapshotSlots }: StartOptions,
   port: number,
   parts: Parts,
 ): Promise<RegistryClient> {
-  const args = ["--deployment", deploymentFile];
+  const args = ["--deployment", deploymentFile, "--snapshot-slots", String(snapshotSlots)];
   const registry = registryClient(await parts.start({ part: "registry", entry: "registry", port, args }));
   await Promise.all(
     deployment.acceptors.map((acceptor) => registry.command({ type: "registerAcceptor", acceptor })),
@@ -49,7 +50,7 @@ async function startRegistry(
 }
 
 async function startLeaders(
-  { file, leaders, deployment }: StartOptions,
+  { file, leaders, deployment, snapshotSlots }: StartOptions,
   registry: RegistryClient,
   parts: Parts,
 ): Promise<readonly string[]> {
@@ -70,6 +71,8 @@ async function startLeaders(
         peers,
         "--deployment-id",
         deployment.id,
+        "--snapshot-slots",
+        String(snapshotSlots),
       ];
       return parts.start({ part: id, entry: "leader", port: ports[index] as number, args });
     }),

@@ -5,6 +5,7 @@
  */
 
 import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
+import type { Head } from "../protocol/acceptor.ts";
 import {
   type Ballot,
   ballotOf,
@@ -12,7 +13,6 @@ import {
   type ProcessId,
   parseBallot,
 } from "../protocol/ballot.ts";
-import type { Head } from "../protocol/acceptor.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";

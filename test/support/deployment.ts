@@ -24,6 +24,8 @@ export interface DeploymentOptions {
   readonly dir?: string;
   readonly leaders?: number;
   readonly tables?: number;
+  /** Default: that of `theseus dev`. */
+  readonly snapshotSlots?: number;
   /** The gateway's. Default: any free one. */
   readonly port?: number;
 }
@@ -39,6 +41,7 @@ export async function startDeployment({
   dir,
   leaders = 2,
   tables = 3,
+  snapshotSlots,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
   const folder = dir ?? mkdtempSync(join(tmpdir(), "theseus-"));
@@ -53,6 +56,7 @@ export async function startDeployment({
     String(leaders),
     "--tables",
     String(tables),
+    ...(snapshotSlots === undefined ? [] : ["--snapshot-slots", String(snapshotSlots)]),
     "--json",
   ];
   const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });

@@ -9,6 +9,7 @@ export function reportSnapshots(log: Logger): SnapshotEvents {
         { event: "snapshot", machine, slot, snapshot, parts, bytes, truncated, left },
         `${machine} has a snapshot of slot ${slot} (${bytes} bytes) on ${truncated.length} tables`,
       ),
-    failed: (machine, err) => log.warn({ event: "snapshotFailed", machine, err }, `no snapshot of ${machine} was taken`),
+    failed: (machine, err) =>
+      log.warn({ event: "snapshotFailed", machine, err }, `no snapshot of ${machine} was taken`),
   };
 }

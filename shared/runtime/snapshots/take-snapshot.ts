@@ -44,7 +44,8 @@ export async function takeSnapshot(
   const { truncated, left } = await new Promise<Truncated>((resolve) =>
     truncate(ports, machine, configuration, geometry, snapshot, resolve),
   );
-  if (truncated.length === 0) throw notTaken(machine, left.map(({ acceptor, why }) => `${acceptor}: ${why}`).join("; "));
+  if (truncated.length === 0)
+    throw notTaken(machine, left.map(({ acceptor, why }) => `${acceptor}: ${why}`).join("; "));
   const { name, parts } = snapshot;
   return { slot, snapshot: name, parts: parts.length, bytes: frozen.length, truncated, left };
 }
