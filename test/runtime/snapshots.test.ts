@@ -94,6 +94,7 @@ describe("snapshots", () => {
         }),
       ports: deployment.ports,
       events: {
+        begun() {},
         taken: (machine, { slot }) => told.push([machine, slot]),
         failed: (machine, error) => told.push([machine, (error as Error).message]),
       },

@@ -4,6 +4,7 @@ import type { SnapshotEvents } from "./snapshots.ts";
 
 export function reportSnapshots(log: Logger): SnapshotEvents {
   return {
+    begun: (machine) => log.info({ event: "snapshotBegun", machine }, `takes a snapshot of ${machine}`),
     taken: (machine, { slot, snapshot, parts, bytes, truncated, left }) =>
       log.info(
         { event: "snapshot", machine, slot, snapshot, parts, bytes, truncated, left },

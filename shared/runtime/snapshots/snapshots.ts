@@ -24,6 +24,7 @@ export interface Subject {
 }
 
 export interface SnapshotEvents {
+  begun(machine: MachineId): void;
   taken(machine: MachineId, taken: Taken): void;
   failed(machine: MachineId, error: unknown): void;
 }
@@ -98,6 +99,7 @@ export class Snapshots {
     const signal = this.#closing.signal;
     if (signal.aborted || configuration === undefined || !this.#isDue(watched, applied)) return;
     const { acceptors = [] } = subject.location ?? {};
+    events.begun(machine);
     try {
       const taken = await take({ machine, configuration, acceptors, ...(file && { file }) }, signal);
       pace.noteHead({ snapshotSlot: taken.slot, snapshot: taken.snapshot });
