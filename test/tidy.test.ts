@@ -52,6 +52,11 @@ const RULES: readonly Rule[] = [
     files: ["shared/runtime/gateway/"],
     may: ["shared/protocol/", ...COMMON, "shared/client/", "shared/runtime/", NODE, "hono"],
   },
+  // A thread that opens tables for itself is put together as a process is.
+  {
+    files: ["shared/runtime/snapshots/snapshot.worker.ts"],
+    may: ["shared/protocol/", ...COMMON, "shared/storage/", "shared/machine.ts", "shared/runtime/", NODE],
+  },
   {
     files: ["shared/runtime/"],
     may: [

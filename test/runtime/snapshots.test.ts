@@ -285,3 +285,29 @@ describe("the log of a machine that was truncated", () => {
     expect((await slotsOf(deployment.historyOf(hosted, 1))).length).toBe(400);
   });
 });
+
+describe("a reconfiguration of a machine that was truncated", () => {
+  it("copies the snapshot and what came after it, and tells how far it is", async () => {
+    const deployment = new Deployment();
+    const hosted = await deployment.lead("tally/one");
+    await add(hosted, 400);
+    const { machine } = hosted;
+    const { slot } = await deployment.take({ machine, configuration: CONFIGURATION, acceptors: [] });
+    await add(hosted, 40);
+    const quorums = majority(["a1", "a2", "a4"] as AcceptorId[]);
+    deployment.stores.learn([{ id: "a4" as AcceptorId, kind: "memory", location: "a4", incarnation: "a4" }]);
+    const to = { number: 2 as ConfigurationNumber, previous: 1 as ConfigurationNumber, quorums };
+    await found(deployment.ports, machine, to, geometry, "all");
+    const told = new Map<string, number>();
+    const moved = hosted.reconfigure(CONFIGURATION, to);
+    const watching = setInterval(() => {
+      for (const [id, { covered }] of hosted.progress ?? []) told.set(id, covered);
+    });
+    await moved;
+    clearInterval(watching);
+    expect(hosted.progress).toBeUndefined();
+    expect(told.get("a4")).toBeGreaterThanOrEqual(slot);
+    await hosted.lead(to, 5_000);
+    expect(hosted.host.replica.state).toMatchObject({ total: 440 });
+  });
+});
