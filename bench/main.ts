@@ -4,10 +4,18 @@
  */
 import { cpus, release, totalmem } from "node:os";
 import { commit } from "./commit.ts";
+import { copy } from "./copy.ts";
 import { failover } from "./failover.ts";
+import { manyMachines } from "./many-machines.ts";
 import { reconfigure } from "./reconfigure.ts";
 
-const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = { commit, failover, reconfigure };
+const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  commit,
+  copy,
+  failover,
+  reconfigure,
+  "many-machines": manyMachines,
+};
 
 const names = process.argv.slice(2);
 const unknown = names.find((name) => BENCHMARKS[name] === undefined);

@@ -74,6 +74,10 @@ export function tableCount(text: string): number {
   return wholeNumber(text, TABLES_MIN, TABLES_MAX);
 }
 
+export function spareCount(text: string): number {
+  return wholeNumber(text, 0, TABLES_MAX);
+}
+
 export function snapshotSlots(text: string): number {
   return wholeNumber(text, SNAPSHOT_SLOTS_MIN, Number.MAX_SAFE_INTEGER);
 }

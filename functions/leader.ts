@@ -53,7 +53,7 @@ await runPart("leader", async (log) => {
   };
   const snapshots = new Snapshots({
     slots: flags.snapshotSlots,
-    file: resolve(flags.file),
+    source: { file: resolve(flags.file) },
     take: takeInThread,
     ports,
     events: reportSnapshots(log),

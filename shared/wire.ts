@@ -64,6 +64,20 @@ export interface ReconfigureAnswer {
   readonly acceptors: readonly string[];
 }
 
+/** The same nonce starts the same leader, so that it may be repeated. */
+export interface StartLeaderRequest {
+  readonly nonce: string;
+}
+/** Ordered; `status` shows the leader once it runs. */
+export interface StartLeaderAnswer {
+  readonly request: string;
+  readonly leader: string;
+}
+/** Its stop is ordered, and its id is never used again. */
+export interface RetireLeaderAnswer {
+  readonly retired: string;
+}
+
 /** `drained`: it leads nothing and takes nothing, and may be stopped. `machines`: how many it still leads. */
 export interface DrainAnswer {
   readonly leader: string;
@@ -132,13 +146,19 @@ export interface DeploymentStatus {
     readonly id: string;
     readonly kind: string;
     readonly location: string;
+    /** What the registry has it for: active, spare, suspected (machines move off it) or retired (it is being deleted). */
     readonly role: string;
+    /** What it says to this process: live, suspected (nothing) or lost. */
     readonly state: string;
+    /** What takes the place of a suspected one. */
+    readonly replacement?: string;
   }[];
   readonly registry: {
     readonly configuration: number;
     readonly acceptors: readonly string[];
     readonly address: string;
+    /** How many of its requests are not carried out yet. */
+    readonly outbox: number;
   };
   readonly machines: readonly MachineStatus[];
 }

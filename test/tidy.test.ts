@@ -26,7 +26,12 @@ const COMMON = [
 ];
 const NODE = "node:";
 /** Interfaces that adapters implement. */
-const PORTS = ["shared/storage/store.ts"];
+const PORTS = [
+  "shared/storage/store.ts",
+  "shared/provision/queue.ts",
+  "shared/provision/tables.ts",
+  "shared/provision/launcher.ts",
+];
 
 const RULES: readonly Rule[] = [
   { files: ["shared/protocol/"], may: [] },
@@ -46,6 +51,11 @@ const RULES: readonly Rule[] = [
   },
   { files: ["shared/provision/sqs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-sqs"] },
   { files: ["shared/provision/ecs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-ecs"] },
+  // A table is born where its file's form is known.
+  {
+    files: ["shared/provision/tables-sqlite.ts"],
+    may: ["shared/protocol/", "shared/storage/sqlite.ts", NODE],
+  },
   { files: ["shared/storage/", "shared/provision/"], may: ["shared/protocol/", ...COMMON, NODE] },
   // The gateway carries requests as a client does.
   {

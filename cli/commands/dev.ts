@@ -12,12 +12,14 @@ const PORT = 7707;
 const LEADERS = 2;
 /** 2f + 1 with f = 1: the talk's three servers. */
 const TABLES = 3;
+const SPARES = 1;
 
 interface Options extends GlobalOptions {
   readonly dir?: string;
   readonly port: number;
   readonly leaders: number;
   readonly tables: number;
+  readonly spares: number;
   readonly snapshotSlots: number;
 }
 
@@ -31,10 +33,11 @@ export function addDev(program: Command): void {
     .option("--leaders <number>", "how many leader processes", args.leaderCount, LEADERS)
     .option(
       "--tables <number>",
-      "how many tables; more than 3 leave some to replace others",
+      "how many tables to begin with, for the machines to be spread over",
       args.tableCount,
       TABLES,
     )
+    .option("--spares <number>", "how many tables are kept ready for repairs", args.spareCount, SPARES)
     .option(
       "--snapshot-slots <number>",
       "after how many slots a snapshot takes the place of a machine's log",
@@ -46,9 +49,9 @@ export function addDev(program: Command): void {
 
 function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  const { port, leaders, tables, snapshotSlots } = options;
+  const { port, leaders, tables, spares, snapshotSlots } = options;
   const report = (event: DevEvent) => printLine(shown(event));
-  return dev({ file, dir, port, leaders, tables, snapshotSlots, report });
+  return dev({ file, dir, port, leaders, tables, spares, snapshotSlots, report });
 }
 
 /** Of its own for each file: two machines of one name, from two files, are two machines. */

@@ -27,11 +27,16 @@ async function status({ url, json }: GlobalOptions): Promise<void> {
 function textOf({ leaders, acceptors, registry, machines }: DeploymentStatus): string {
   const leaderRows = leaders.map(({ id, state, address, pid }) => [id, state, address, String(pid ?? "")]);
   const acceptorRows = acceptors.map(({ id, state, role, location }) => [id, state, role, location]);
-  const registryRow = [String(registry.configuration), registry.address, registry.acceptors.join(" ")];
+  const registryRow = [
+    String(registry.configuration),
+    registry.address,
+    String(registry.outbox),
+    registry.acceptors.join(" "),
+  ];
   return [
     table([["LEADER", "STATE", "ADDRESS", "PROCESS"], ...leaderRows]),
     table([["ACCEPTOR", "STATE", "ROLE", "LOCATION"], ...acceptorRows]),
-    table([["REGISTRY", "ADDRESS", "ACCEPTORS"], registryRow]),
+    table([["REGISTRY", "ADDRESS", "OUTBOX", "ACCEPTORS"], registryRow]),
     table([["MACHINE", "LEADER", "CONFIGURATION", "CHOSEN", "APPLIED"], ...machines.map(machineRow)]),
   ].join("\n\n");
 }

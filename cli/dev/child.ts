@@ -19,10 +19,12 @@ const IS_SOURCE = import.meta.url.endsWith(".ts");
 export interface ChildOptions {
   readonly part: string;
   /** The file in functions/ that it runs, without its extension. */
-  readonly entry: "registry" | "leader" | "gateway";
+  readonly entry: "registry" | "leader" | "gateway" | "provisioner";
   readonly args: readonly string[];
   readonly port: number;
   readonly report: (event: PartEvent) => void;
+  /** What it asks of this process; an answer that comes too late for it is dropped. */
+  readonly heard?: (message: unknown, answer: (message: object) => void) => void;
 }
 
 interface Named {
@@ -89,6 +91,9 @@ export class Child {
     });
     this.#process = child;
     this.#startedAtMs = performance.now();
+    child.on("message", (message) =>
+      this.#options.heard?.(message, (answer) => child.connected && child.send(answer, () => {})),
+    );
     child.once("error", (error) => this.#said(child, error.message));
     child.once("close", (code, signal) => this.#exited(child, code, signal));
     for (const stream of [child.stdout, child.stderr])

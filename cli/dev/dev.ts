@@ -4,6 +4,7 @@
  * everything that was started is stopped.
  */
 import { resolve } from "node:path";
+import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { deploymentFile } from "../../shared/runtime/deployment.ts";
 import { loadMachines } from "../../shared/runtime/load-machines.ts";
 import { openDeployment } from "./bootstrap.ts";
@@ -23,6 +24,8 @@ export interface DevOptions {
   readonly leaders: number;
   /** At least so many for the machines; a folder that has fewer gets more. */
   readonly tables: number;
+  /** Kept ready to take a lost table's place. */
+  readonly spares: number;
   /** After how many a snapshot takes the place of a machine's log. */
   readonly snapshotSlots: number;
   readonly report: (event: DevEvent) => void;
@@ -54,12 +57,18 @@ export async function dev(options: DevOptions): Promise<void> {
 
 async function openAndStart(options: DevOptions, dir: string, parts: Parts): Promise<string> {
   const deployment = await openDeployment(dir, options.tables);
-  for (const { id, location } of missingTables(deployment))
+  const missing = ({ id, location }: AcceptorServer) =>
     options.report({ event: "tableMissing", acceptor: id, location });
-  const { leaders, port, snapshotSlots } = options;
+  const lost = missingTables(deployment);
+  // Whether one of the machines' tables is lost or was retired is known to the registry.
+  for (const server of deployment.registry.acceptors) if (lost.includes(server)) missing(server);
+  const { leaders, spares, port, snapshotSlots } = options;
   const file = resolve(options.file);
   return startAll(
-    { deploymentFile: deploymentFile(dir), file, deployment, leaders, port, snapshotSlots },
+    {
+      ...{ deploymentFile: deploymentFile(dir), file, deployment },
+      ...{ leaders, spares, port, snapshotSlots, missing },
+    },
     parts,
   );
 }

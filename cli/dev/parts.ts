@@ -2,11 +2,16 @@
 import { Unavailable } from "../../shared/errors.ts";
 import { Child, type ChildOptions } from "./child.ts";
 
-const STOP_ORDER = ["gateway", "leader", "registry"] as const satisfies ChildOptions["entry"][];
+const STOP_ORDER = [
+  "gateway",
+  "provisioner",
+  "leader",
+  "registry",
+] as const satisfies ChildOptions["entry"][];
 
 export class Parts {
   readonly #report: ChildOptions["report"];
-  readonly #children: { readonly entry: ChildOptions["entry"]; readonly child: Child }[] = [];
+  readonly #children = new Map<string, { readonly entry: ChildOptions["entry"]; readonly child: Child }>();
   #isStopping = false;
 
   constructor(report: ChildOptions["report"]) {
@@ -17,21 +22,27 @@ export class Parts {
   async start(options: Omit<ChildOptions, "report">): Promise<string> {
     if (this.#isStopping) throw new Unavailable("unavailable", "the deployment is being stopped");
     const child = new Child({ ...options, report: this.#report });
-    this.#children.push({ entry: options.entry, child });
+    this.#children.set(options.part, { entry: options.entry, child });
     return child.start();
+  }
+
+  /** That part alone, and for good. */
+  async stopOne(part: string): Promise<void> {
+    await this.#children.get(part)?.child.stop();
+    this.#children.delete(part);
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true;
     for (const next of STOP_ORDER)
       await Promise.all(
-        this.#children.filter(({ entry }) => entry === next).map(({ child }) => child.stop()),
+        [...this.#children.values()].filter(({ entry }) => entry === next).map(({ child }) => child.stop()),
       );
   }
 
   /** At once, and nothing is waited for. */
   kill(): void {
     this.#isStopping = true;
-    for (const { child } of this.#children) child.kill();
+    for (const { child } of this.#children.values()) child.kill();
   }
 }

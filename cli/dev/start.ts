@@ -1,8 +1,20 @@
 /** Starting a deployment's processes in the order in which they need each other. */
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { AcceptorServer } from "../../shared/protocol/registry.ts";
+import type { LaunchRequest } from "../../shared/provision/launcher-parent.ts";
 import type { Deployment } from "../../shared/runtime/deployment.ts";
-import { type RegistryClient, registryClient } from "../../shared/runtime/registry/registry-client.ts";
-import { freePorts, isPortFree } from "./free-port.ts";
+import {
+  type Provisioning,
+  type RegistryClient,
+  registryClient,
+} from "../../shared/runtime/registry/registry-client.ts";
+import { freePorts } from "./free-port.ts";
+import { Leaders } from "./leaders.ts";
 import type { Parts } from "./parts.ts";
+import { assertUndamaged, isThere } from "./tables.ts";
+
+const REGISTERED_POLL_MS = 20;
 
 export interface StartOptions {
   readonly deploymentFile: string;
@@ -10,84 +22,111 @@ export interface StartOptions {
   readonly file: string;
   readonly deployment: Deployment;
   readonly leaders: number;
+  readonly spares: number;
   readonly snapshotSlots: number;
   /** The gateway's; 0: any free one. */
   readonly port: number;
+  /** An acceptor that is on record, and whose table is not there. */
+  readonly missing: (acceptor: AcceptorServer) => void;
 }
 
 /** The gateway's address, once everything is up. */
 export async function startAll(options: StartOptions, parts: Parts): Promise<string> {
-  const [registryPort = 0, gatewayPort = 0] = await freePorts(2);
-  const registry = await startRegistry(options, registryPort, parts);
-  const leaders = await startLeaders(options, registry, parts);
-  return parts.start({
+  const { deployment, file, snapshotSlots } = options;
+  const [registryPort = 0, gatewayPort = 0, provisionerPort = 0] = await freePorts(3);
+  const queue = join(dirname(options.deploymentFile), "queue.sqlite");
+  const registry = await startRegistry(options, registryPort, queue, parts);
+  const known = await registry.provisioning();
+  const leaders = new Leaders(parts, { file, registry, deploymentId: deployment.id, snapshotSlots });
+  await leaders.startAll(leaderIds(known, options.leaders));
+  const gateway = parts.start({
     part: "gateway",
     entry: "gateway",
     port: options.port || gatewayPort,
     args: [
-      "--registry",
-      registry.url,
-      "--leaders",
-      leaders.join(","),
-      "--deployment-id",
-      options.deployment.id,
+      ...["--registry", registry.url, "--leaders", leaders.addresses.join(",")],
+      ...["--deployment-id", deployment.id],
     ],
   });
+  const provisioner = parts.start({
+    part: "provisioner",
+    entry: "provisioner",
+    port: provisionerPort,
+    args: ["--registry", registry.url, "--queue", queue, "--tables", tablesOf(options)],
+    heard: async (message, answer) => answer(await leaders.carryOut(message as LaunchRequest)),
+  });
+  const [url] = await Promise.all([gateway, provisioner, settleLeaders(known, leaders, registry)]);
+  return url;
 }
 
 /** Leaders ask the registry where the tables are, so it is told before they start. */
 async function startRegistry(
-  { deploymentFile, deployment, snapshotSlots }: StartOptions,
+  options: StartOptions,
   port: number,
+  queue: string,
   parts: Parts,
 ): Promise<RegistryClient> {
-  const args = ["--deployment", deploymentFile, "--snapshot-slots", String(snapshotSlots)];
+  const args = [
+    ...["--deployment", options.deploymentFile, "--queue", queue],
+    ...["--snapshot-slots", String(options.snapshotSlots)],
+  ];
   const registry = registryClient(await parts.start({ part: "registry", entry: "registry", port, args }));
-  await Promise.all(
-    deployment.acceptors.map((acceptor) => registry.command({ type: "registerAcceptor", acceptor })),
-  );
+  await registry.command({ type: "configure", spares: options.spares });
+  await registerTables(options, registry);
   return registry;
 }
 
-async function startLeaders(
-  { file, leaders, deployment, snapshotSlots }: StartOptions,
-  registry: RegistryClient,
-  parts: Parts,
-): Promise<readonly string[]> {
-  const ids = Array.from({ length: leaders }, (_, index) => `leader-${index + 1}`);
-  const ports = await leaderPorts(ids, registry);
-  const addresses = ports.map((port) => `http://127.0.0.1:${port}`);
-  return Promise.all(
-    ids.map((id, index) => {
-      const peers = addresses.filter((_, other) => other !== index).join(",");
-      const args = [
-        "--file",
-        file,
-        "--id",
-        id,
-        "--registry",
-        registry.url,
-        "--peers",
-        peers,
-        "--deployment-id",
-        deployment.id,
-        "--snapshot-slots",
-        String(snapshotSlots),
-      ];
-      return parts.start({ part: id, entry: "leader", port: ports[index] as number, args });
-    }),
-  );
+/** The folder's list is only where it began: the registry knows which tables came later, and which were retired. */
+async function registerTables(options: StartOptions, registry: RegistryClient): Promise<void> {
+  const { former, acceptors } = await registry.provisioning();
+  const retired = new Set<string>(former);
+  const first = options.deployment.acceptors.filter(({ id }) => !retired.has(id));
+  const isFirst = new Set(first.map(({ id }) => id));
+  const later = acceptors
+    .filter(({ id }) => !isFirst.has(id))
+    .map((each) => ({ ...each, location: join(tablesOf(options), `${each.id}.sqlite`) }));
+  for (const { id, kind, location, incarnation } of [...first, ...later])
+    await registry.command({ type: "registerAcceptor", acceptor: { id, kind, location, incarnation } });
+  const { acceptors: present } = await registry.servers();
+  for (const acceptor of present) {
+    if (acceptor.state === "retired") continue;
+    if (!isThere(acceptor)) options.missing(acceptor);
+    // The first ones were looked at before anything was started.
+    else if (!isFirst.has(acceptor.id)) assertUndamaged(acceptor);
+  }
 }
 
-/** Where it may be the port of the last time, since the registry and its readers remember that address. */
-async function leaderPorts(ids: readonly string[], registry: RegistryClient): Promise<readonly number[]> {
-  const fresh = await freePorts(ids.length);
-  const { leaders } = await registry.servers();
-  const known = new Map(leaders.map(({ id, address }) => [id, Number(new URL(address).port)]));
-  return Promise.all(
-    fresh.map(async (port, index) => {
-      const last = known.get(ids[index] as string);
-      return last !== undefined && (await isPortFree(last)) ? last : port;
-    }),
+function tablesOf({ deploymentFile }: StartOptions): string {
+  return join(dirname(deploymentFile), "tables");
+}
+
+/** Those of the last time, and new ones for the rest: an id is never used for another leader. */
+function leaderIds({ leaders, former, outbox }: Provisioning, count: number): readonly string[] {
+  const ordered = outbox.flatMap((request) => (request.type === "startLeader" ? [request.leader] : []));
+  const live = leaders.flatMap(({ id, state }) => (state === "live" ? [id] : []));
+  const kept = [...live, ...ordered].slice(0, count);
+  const used = [...leaders.map(({ id }) => id), ...former, ...ordered].map((id) =>
+    Number(/^leader-(\d+)$/.exec(id)?.[1] ?? 0),
   );
+  const last = Math.max(0, ...used);
+  return [
+    ...kept,
+    ...Array.from({ length: count - kept.length }, (_, index) => `leader-${last + index + 1}`),
+  ];
+}
+
+/** From here on the registry sees to it that there are as many; those that were more before are retired. */
+async function settleLeaders(
+  { leaders: before }: Provisioning,
+  { ids }: Leaders,
+  registry: RegistryClient,
+): Promise<void> {
+  const areRegistered = async () => {
+    const { leaders } = await registry.servers();
+    return ids.every((id) => leaders.some((each) => each.id === id));
+  };
+  while (!(await areRegistered())) await sleep(REGISTERED_POLL_MS);
+  await registry.command({ type: "configure", leaders: ids.length });
+  for (const { id, state } of before)
+    if (state === "live" && !ids.includes(id)) await registry.command({ type: "retireLeader", leader: id });
 }

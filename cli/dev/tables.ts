@@ -11,15 +11,21 @@ import { inspectSqliteTable } from "../../shared/storage/sqlite.ts";
 
 /** The acceptors whose files are not there. @throws Invalid, naming the file and the next move. */
 export function missingTables({ registry, acceptors }: Deployment): readonly AcceptorServer[] {
-  const missing = [...registry.acceptors, ...acceptors].filter((server) => !isThere(server));
+  const servers = [...registry.acceptors, ...acceptors];
+  const missing = servers.filter((server) => !isThere(server));
+  for (const server of servers) if (isThere(server)) assertUndamaged(server);
   assertRegistryHasQuorums(registry, missing);
   return missing;
 }
 
-function isThere({ location, incarnation }: AcceptorServer): boolean {
-  if (!existsSync(location)) return false;
+export function isThere({ location }: AcceptorServer): boolean {
+  return existsSync(location);
+}
+
+/** @throws Invalid, naming the file and the next move. */
+export function assertUndamaged({ location, incarnation }: AcceptorServer): void {
   const table = inspectSqliteTable(location, incarnation);
-  if (table.state === "ok") return true;
+  if (table.state === "ok") return;
   const what = table.reason.replace(/\.$/, "");
   const nextMove =
     table.state === "lost"

@@ -5,7 +5,7 @@
  * A source that cannot show what its Head claims is asked for nothing more; one that was truncated meanwhile shows
  * a newer Head and is asked for its snapshot.
  */
-import type { Head } from "./acceptor.ts";
+import type { Head, Value } from "./acceptor.ts";
 import {
   CHUNKS_PER_REQUEST,
   type Contents,
@@ -36,6 +36,13 @@ export interface CopyingOptions {
   readonly progress: (progress: Progress) => void;
 }
 
+/** One lot of parts is read while the one before it is put. */
+const LOTS_UNDER_WAY = 2;
+
+/** What one request of chunks should come to. */
+const CHUNK_CHARACTERS = 1024 * 1024;
+const CHUNKS_MAX = 128;
+
 /** The Head that a table deserves now; undefined: it got nothing, and another try may be better. */
 type Copied = (raised?: Head) => void;
 
@@ -45,6 +52,7 @@ export class Copying {
   readonly #sources = new Map<AcceptorId, Head>();
   /** Tables that could not show what their Head claims. */
   readonly #unfit = new Set<AcceptorId>();
+  #chunksPerRequest = CHUNKS_PER_REQUEST;
 
   constructor(options: CopyingOptions) {
     this.#options = options;
@@ -71,32 +79,54 @@ export class Copying {
     const { contents, geometry, applied, put } = this.#options;
     const first = (head.covered / geometry.chunkSlots) as ChunkNumber;
     const through = Math.min(shown.covered, applied()) as Slot;
-    const keys = chunkKeys(geometry, first, through, CHUNKS_PER_REQUEST);
+    const keys = chunkKeys(geometry, first, through, this.#chunksPerRequest);
     contents.read(source, keys, (read) => {
       if ("why" in read) return this.#passOver(source, shown, read, done);
+      this.#noteSize(read);
       const copies = read.map((content, index) => ({ key: keys[index] as Keyed["key"], content }));
       const covered = lastSlotOf(geometry, (first + read.length - 1) as ChunkNumber);
       put(to, copies, () => done({ ...head, covered }));
     });
   }
 
+  /** The next chunks are as large as these. */
+  #noteSize(read: readonly Value[]): void {
+    const characters = read.reduce((sum, { text }) => sum + text.length, 0);
+    const most = Math.floor((CHUNK_CHARACTERS * read.length) / characters);
+    this.#chunksPerRequest = Math.min(Math.max(most, CHUNKS_PER_REQUEST), CHUNKS_MAX);
+  }
+
   #copySnapshot(source: AcceptorId, shown: Head, to: AcceptorId, head: Head, done: Copied): void {
     const { contents, put, progress, applied } = this.#options;
     const { snapshot, snapshotSlot } = shown;
     const all = partKeys(snapshot).length;
-    let copied = 0;
+    let [copied, underWay] = [0, 0];
+    /** What waits for a put. */
+    let goOn: (() => void) | undefined;
     contents.readParts(
       source,
       snapshot,
-      (parts, next) =>
+      (parts, readOn) => {
+        underWay++;
         put(to, parts, () => {
+          underWay--;
           copied += parts.length;
           progress({ acceptor: to, covered: head.covered, of: applied(), parts: { copied, of: all } });
-          next();
-        }),
+          goOn?.();
+        });
+        goOn = () => {
+          if (underWay >= LOTS_UNDER_WAY) return;
+          goOn = undefined;
+          readOn();
+        };
+        goOn();
+      },
       (trouble) => {
         if (trouble !== undefined) return this.#passOver(source, shown, trouble, done);
-        done({ kind: "head", covered: snapshotSlot, snapshotSlot, snapshot });
+        goOn = () => {
+          if (copied === all) done({ kind: "head", covered: snapshotSlot, snapshotSlot, snapshot });
+        };
+        goOn();
       },
     );
   }

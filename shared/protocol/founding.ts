@@ -23,6 +23,44 @@ export type FoundingEffect =
   | { readonly effect: "founded"; readonly on: readonly AcceptorId[] }
   | { readonly effect: "cannotFound"; readonly lost: readonly AcceptorId[] };
 
+/** What makes one acceptor part of a configuration. A witness has no Head. */
+function foundingVerbs(
+  { number }: Configuration,
+  quorums: QuorumSystem,
+  geometry: Geometry,
+  of: AcceptorId,
+): readonly Verb[] {
+  const cells = allLanes(geometry).map((lane): Verb => {
+    return { verb: "create", key: { kind: "cell", configuration: number, lane } };
+  });
+  return quorums.witnesses.has(of) ? cells : [...cells, { verb: "create", key: HEAD }];
+}
+
+interface FoundingInPassing {
+  readonly configuration: Configuration;
+  readonly quorums: QuorumSystem;
+  readonly geometry: Geometry;
+  readonly requests: Requests;
+}
+
+/**
+ * A leader that walks forward founds what it is about to lead (§8): an acceptor is asked nothing else before it has
+ * all its cells, and nobody waits for it.
+ */
+export function foundInPassing(
+  { configuration, quorums, geometry, requests }: FoundingInPassing,
+  acceptors: readonly AcceptorId[],
+): void {
+  for (const acceptor of acceptors) {
+    const verbs = foundingVerbs(configuration, quorums, geometry, acceptor);
+    let missing = verbs.length;
+    requests.ask(acceptor, verbs, () => {
+      if (--missing === 0) requests.release(acceptor);
+    });
+    requests.hold(acceptor);
+  }
+}
+
 export class Founding {
   readonly #configuration: Configuration;
   readonly #geometry: Geometry;
@@ -55,18 +93,10 @@ export class Founding {
 
   #found(): void {
     for (const acceptor of this.#quorums.acceptors) {
-      const verbs = this.#verbs(acceptor);
+      const verbs = foundingVerbs(this.#configuration, this.#quorums, this.#geometry, acceptor);
       this.#missing.set(acceptor, verbs.length);
       this.#requests.ask(acceptor, verbs, (_, outcome) => this.#onCreated(acceptor, outcome));
     }
-  }
-
-  #verbs(acceptor: AcceptorId): readonly Verb[] {
-    const cells = allLanes(this.#geometry).map((lane): Verb => {
-      const key = { kind: "cell", configuration: this.#configuration.number, lane } as const;
-      return { verb: "create", key };
-    });
-    return this.#quorums.witnesses.has(acceptor) ? cells : [...cells, { verb: "create", key: HEAD }];
   }
 
   #onCreated(acceptor: AcceptorId, outcome: Outcome): void {

@@ -6,6 +6,7 @@
  * Lines of JSON, so that no single text grows with the machine, and then the machine's state as its code froze
  * it. The first line has a format version; an unknown one stops the reader.
  */
+import type { Succession } from "./horizontal.ts";
 import type { Message } from "./inbox.ts";
 import type { Reply } from "./session.ts";
 import type { Slot } from "./slot.ts";
@@ -37,6 +38,8 @@ export interface Frozen {
   readonly time: number;
   readonly sessions: FrozenSessions;
   readonly inboxes: FrozenInboxes;
+  /** Of a machine that is reconfigured horizontally. */
+  readonly succession?: Succession;
   readonly state: Uint8Array;
 }
 
@@ -51,6 +54,7 @@ interface Header {
   readonly sessions: number;
   readonly keys: number;
   readonly inboxes: number;
+  readonly succession?: Succession;
 }
 
 export function encodeFrozen({
@@ -58,6 +62,7 @@ export function encodeFrozen({
   time,
   sessions: { sessions, keys },
   inboxes,
+  succession,
   state,
 }: Frozen): Uint8Array {
   const header: Header = {
@@ -68,6 +73,7 @@ export function encodeFrozen({
     sessions: sessions.length,
     keys: keys.length,
     inboxes: inboxes.inboxes.length,
+    ...(succession && { succession }),
   };
   const lines = [header, ...sessions, ...keys, ...inboxes.inboxes].map((line) =>
     Buffer.from(`${JSON.stringify(line)}\n`),
@@ -78,10 +84,8 @@ export function encodeFrozen({
 /** @throws RangeError on another format: a newer version wrote it. */
 export function decodeFrozen(frozen: Uint8Array): Frozen {
   const reader = new LineReader(frozen);
-  const header = reader.next() as Header;
-  if (header.format !== FORMAT)
-    throw new RangeError(`a snapshot has format ${header.format}; this version reads ${FORMAT}`);
-  const { slot, time, cursor } = header;
+  const header = readHeader(reader);
+  const { slot, time, cursor, succession } = header;
   return {
     slot,
     time,
@@ -90,8 +94,21 @@ export function decodeFrozen(frozen: Uint8Array): Frozen {
       keys: reader.take<FrozenSessions["keys"][number]>(header.keys),
     },
     inboxes: { cursor, inboxes: reader.take<FrozenInboxes["inboxes"][number]>(header.inboxes) },
+    ...(succession && { succession }),
     state: reader.rest,
   };
+}
+
+/** What a leader has to know of a snapshot before it is installed (PROTOCOL §8). */
+export function successionOf(frozen: Uint8Array): Succession | undefined {
+  return readHeader(new LineReader(frozen)).succession;
+}
+
+function readHeader(reader: LineReader): Header {
+  const header = reader.next() as Header;
+  if (header.format !== FORMAT)
+    throw new RangeError(`a snapshot has format ${header.format}; this version reads ${FORMAT}`);
+  return header;
 }
 
 class LineReader {

@@ -5,10 +5,14 @@
  * new `Leader` with a higher round. Effects are ordered data, and the driver carries them out in that
  * order: a command is executed before anybody is answered, and it is chosen before it is executed.
  */
-import type { Cell, Digest, Head, Outcome, Value } from "./acceptor.ts";
+import { type Cell, type Digest, HEAD, type Head, type Outcome, type Value, type Verb } from "./acceptor.ts";
 import { Archive } from "./archive.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
+import { LedEpoch } from "./epoch.ts";
+import { foundInPassing } from "./founding.ts";
+import { successionOf } from "./frozen.ts";
+import type { Horizontal, Succession } from "./horizontal.ts";
 import type { Installed } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
@@ -31,10 +35,12 @@ export type Input =
 /**
  * Why a leader stopped: recovery failed; another slot is in a cell whose slot is not chosen here (so this leader is
  * deposed, though it has not seen by whom); the replica cannot execute what was chosen, or cannot read it (told by
- * the driver); or it was told to stop.
+ * the driver); it was told to stop; or its machine's next slot belongs to another configuration (§8), which is to be
+ * led instead. What it voted from there on, and did not execute, is void: it certainly never will be executed.
  */
 export type Abdication =
   | Failure
+  | { readonly why: "moved"; readonly to: Configuration }
   | { readonly why: "overtaken"; readonly slot: Slot }
   | { readonly why: "broken"; readonly detail: string }
   | { readonly why: "stopped" };
@@ -52,6 +58,8 @@ export type Effect =
   | { readonly effect: "answerReads"; readonly reads: readonly ReadId[] }
   /** The acceptor refuses everything, or has forgotten its cells; told once. */
   | { readonly effect: "lost"; readonly acceptor: AcceptorId }
+  /** §8: nothing depends on older configurations any more. The pointer may be moved, and then their tables deleted. */
+  | { readonly effect: "epochInstalled" }
   | { readonly effect: "abdicate"; readonly abdication: Abdication };
 
 export interface LeaderOptions {
@@ -63,10 +71,24 @@ export interface LeaderOptions {
   readonly log: RecentLog;
   /** Acceptors that were found damaged: they are lost, whatever they answer. */
   readonly distrusted: ReadonlySet<AcceptorId>;
+  /** Of a machine that is reconfigured horizontally (§8). */
+  readonly horizontal?: HorizontalLead;
 }
 
-interface Proposal {
+export interface HorizontalLead extends Horizontal {
+  /** Of the replica, which has executed all that it was told to in the steps before. */
+  readonly succession: () => Succession;
+  /** Its acceptors may lack cells: they are created first. */
+  readonly isUnfounded: boolean;
+}
+
+/** What is voted in a slot. */
+interface Ballotage {
+  readonly slot: Slot;
   readonly value: Value;
+}
+
+interface Proposal extends Ballotage {
   readonly acks: Set<AcceptorId>;
   chosen: boolean;
 }
@@ -80,6 +102,10 @@ export class Leader {
   readonly #archive: Archive;
   readonly #reads: Reads;
   readonly #lost: Set<AcceptorId>;
+  /** Of a machine that is reconfigured horizontally. */
+  readonly #epoch: LedEpoch | undefined;
+  /** Whether what its epoch inherits is known to be on its tables. */
+  #isInstalled = false;
   /** Slots voted and not executed yet. */
   readonly #proposals = new Map<Slot, Proposal>();
   #effects: Effect[] = [];
@@ -102,6 +128,8 @@ export class Leader {
       applied: () => this.applied,
       lost: (acceptor: AcceptorId) => this.#lose(acceptor),
     };
+    const { horizontal } = options;
+    this.#epoch = horizontal && new LedEpoch({ ...options, ...horizontal, horizontal });
     this.#archive = new Archive({
       ...shared,
       log: options.log,
@@ -165,12 +193,19 @@ export class Leader {
    */
   get admits(): boolean {
     const reused = (this.#next - this.#options.geometry.lanes) as Slot;
+    if (this.#epoch !== undefined && !this.#admitsInEpoch(this.#epoch)) return false;
     return this.serving && this.applied >= reused && this.#archive.covers(reused);
+  }
+
+  /** §8: the first vote waits until what the epoch inherits meets every read quorum: Heads ≥ max(j − K, F − 1). */
+  #admitsInEpoch(epoch: LedEpoch): boolean {
+    return this.#isInstalled && epoch.admits(this.#next, this.applied);
   }
 
   step(input: Input): readonly Effect[] {
     this.#effects = [];
     if (this.#phase === "stopped") return [];
+    this.#epoch?.refresh();
     switch (input.input) {
       case "lead":
         this.#lead();
@@ -191,6 +226,7 @@ export class Leader {
         this.#stop(input.by === undefined ? { why: "stopped" } : { why: "fenced", by: input.by });
         break;
     }
+    if (this.#epoch !== undefined) this.#workInEpoch(this.#epoch);
     if (this.#phase === "serving") this.#reads.work();
     if (this.#phase === "tail" || this.#phase === "serving") this.#archive.work();
     return this.#effects;
@@ -199,18 +235,67 @@ export class Leader {
   #lead(): void {
     this.#phase = "recovering";
     if (!this.#quorums.canWriteWithout(this.#lost)) this.#stop({ why: "noQuorum", lost: [...this.#lost] });
-    else this.#recovery.start();
+    else {
+      if (this.#options.horizontal?.isUnfounded === true) this.#found();
+      this.#recovery.start();
+    }
+  }
+
+  #found(): void {
+    const shared = { ...this.#options, quorums: this.#quorums, requests: this.#requests };
+    const isAsked = (acceptor: AcceptorId): boolean => !this.#lost.has(acceptor);
+    foundInPassing(shared, this.#quorums.acceptors.filter(isAsked));
   }
 
   /** Step 4: every slot from S+1 to H is voted again, with the value that is safe in it, or as a no-op. */
   #voteTail(tailEnd: Slot): void {
+    if (this.#epoch !== undefined && this.#movesOn(this.#epoch)) return;
     this.#phase = "tail";
-    this.#tailEnd = tailEnd;
+    this.#tailEnd = Math.min(tailEnd, this.#epoch?.last ?? tailEnd) as Slot;
     const noOp = this.#valueOf(encodeBatch(this.ballot, 0, []));
-    for (let slot = (this.applied + 1) as Slot; slot <= tailEnd; slot++)
+    for (let slot = (this.applied + 1) as Slot; slot <= this.#tailEnd; slot++)
       this.#vote(slot, this.#recovery.voteFor(slot)?.value ?? noOp);
-    this.#next = (tailEnd + 1) as Slot;
+    this.#next = (this.#tailEnd + 1) as Slot;
+    if (this.#epoch !== undefined) this.#findSources(this.#epoch);
     this.#serveOnceRecovered();
+  }
+
+  /** A leader always leads the configuration of its next slot (§8). */
+  #movesOn({ elsewhere }: LedEpoch): boolean {
+    if (elsewhere !== undefined) this.#stop({ why: "moved", to: elsewhere });
+    return elsewhere !== undefined;
+  }
+
+  /** What the new tables lack is copied from the old ones, until it is on enough of the new. */
+  #findSources({ sources }: LedEpoch): void {
+    for (const acceptor of sources)
+      this.#requests.ask(
+        acceptor,
+        [{ verb: "read", key: HEAD }],
+        (_, outcome) => {
+          if (outcome.outcome === "applied" && outcome.item?.kind === "head")
+            this.#archive.noteSource(acceptor, outcome.item);
+        },
+        () => !this.#isInstalled,
+      );
+  }
+
+  #workInEpoch(epoch: LedEpoch): void {
+    if (this.#phase !== "tail" && this.#phase !== "serving") return;
+    if (!this.#isInstalled && this.#archive.covers(epoch.inherited)) {
+      this.#isInstalled = true;
+      this.#effects.push({ effect: "epochInstalled" });
+    }
+    this.#voteTogether(this.#noOpsDue(epoch));
+  }
+
+  /** A reconfiguration is followed by no-ops at once, as far as rule U admits them. */
+  #noOpsDue(epoch: LedEpoch): readonly Ballotage[] {
+    const slots: Slot[] = [];
+    while (epoch.isFilled(this.#next) && this.admits) slots.push(this.#takeSlot());
+    if (slots.length === 0) return [];
+    const value = this.#valueOf(encodeBatch(this.ballot, 0, []));
+    return slots.map((slot) => ({ slot, value }));
   }
 
   #valueOf(text: string): Value {
@@ -226,36 +311,59 @@ export class Leader {
 
   #propose(commands: readonly string[], time: number): void {
     if (!this.admits) throw new Error(`slot ${this.#next} is not admitted: ask \`admits\` first (rule U)`);
-    const slot = this.#next;
-    this.#next = (slot + 1) as Slot;
-    this.#vote(slot, this.#valueOf(encodeBatch(this.ballot, time, commands)));
+    const slot = this.#takeSlot();
+    const value = this.#valueOf(encodeBatch(this.ballot, time, commands));
+    if (this.#epoch === undefined) return this.#vote(slot, value);
+    this.#epoch.proposed(slot, commands);
+    this.#voteTogether([{ slot, value }, ...this.#noOpsDue(this.#epoch)]);
   }
 
-  /** The value of (ballot, slot) never changes: a resend repeats the identical verb. */
+  #takeSlot(): Slot {
+    const slot = this.#next;
+    this.#next = (slot + 1) as Slot;
+    return slot;
+  }
+
   #vote(slot: Slot, value: Value): void {
-    const proposal: Proposal = { value, acks: new Set(), chosen: false };
-    this.#proposals.set(slot, proposal);
-    const configuration = this.#options.configuration.number;
-    const key = { kind: "cell", configuration, lane: laneOf(this.#options.geometry, slot) } as const;
-    for (const acceptor of this.#quorums.acceptors)
+    this.#voteTogether([{ slot, value }]);
+  }
+
+  /** In the same messages. The value of (ballot, slot) never changes: a resend repeats the identical verbs. */
+  #voteTogether(ballotages: readonly Ballotage[]): void {
+    const proposals = new Map(ballotages.map((each) => [this.#verbFor(each), this.#proposal(each)]));
+    const verbs = [...proposals.keys()];
+    for (const acceptor of verbs.length === 0 ? [] : this.#quorums.acceptors)
       if (!this.#lost.has(acceptor))
         this.#requests.ask(
           acceptor,
-          [{ verb: "vote", key, ballot: this.ballot, slot, value }],
-          (_, outcome) => this.#onVote(acceptor, slot, proposal, outcome),
-          () => !proposal.chosen,
+          verbs,
+          (verb, outcome) => this.#onVote(acceptor, proposals.get(verb) as Proposal, outcome),
+          () => [...proposals.values()].some(({ chosen }) => !chosen),
         );
   }
 
-  #onVote(of: AcceptorId, slot: Slot, proposal: Proposal, outcome: Outcome): void {
-    if (outcome.outcome === "refused") return this.#onVoteRefused(of, slot, proposal, outcome.by as Cell);
+  #proposal(ballotage: Ballotage): Proposal {
+    const proposal = { ...ballotage, acks: new Set<AcceptorId>(), chosen: false };
+    this.#proposals.set(ballotage.slot, proposal);
+    return proposal;
+  }
+
+  #verbFor({ slot, value }: Ballotage): Verb {
+    const { configuration, geometry } = this.#options;
+    const key = { kind: "cell", configuration: configuration.number, lane: laneOf(geometry, slot) } as const;
+    return { verb: "vote", key, ballot: this.ballot, slot, value };
+  }
+
+  #onVote(of: AcceptorId, proposal: Proposal, outcome: Outcome): void {
+    if (outcome.outcome === "refused") return this.#onVoteRefused(of, proposal, outcome.by as Cell);
     proposal.acks.add(of);
     if (proposal.chosen || !this.#quorums.hasWriteQuorum(proposal.acks)) return;
     proposal.chosen = true;
     this.#executeChosen();
   }
 
-  #onVoteRefused(of: AcceptorId, slot: Slot, proposal: Proposal, by: Cell | undefined): void {
+  #onVoteRefused(of: AcceptorId, proposal: Proposal, by: Cell | undefined): void {
+    const { slot } = proposal;
     if (by === undefined) return this.#lose(of);
     if (by.promised > this.ballot) return this.#stop({ why: "fenced", by: by.promised });
     if (by.slot > slot) {
@@ -275,17 +383,20 @@ export class Leader {
       if (proposal?.chosen !== true) break;
       this.#proposals.delete(slot);
       this.#execute(slot, proposal.value.text);
+      if (this.#epoch !== undefined && this.#movesOn(this.#epoch)) return;
     }
     this.#serveOnceRecovered();
   }
 
   #install(snapshot: Installed): void {
     this.#options.log.install(snapshot.slot);
+    this.#epoch?.installed(successionOf(snapshot.frozen));
     this.#effects.push({ effect: "install", ...snapshot });
   }
 
   #execute(slot: Slot, text: string): void {
     this.#options.log.append(slot, text);
+    this.#epoch?.executed(slot, text);
     this.#effects.push({ effect: "execute", slot, text });
   }
 

@@ -19,8 +19,9 @@ export interface AcceptorRecord extends AcceptorServer {
   /**
    * active: machines are started on it. spare: kept ready for a repair. suspected: machines move off it.
    * retired: no configuration uses it, now or ever again; it is being deleted.
+   * own: one of the registry's own, which are replaced by its own reconfiguration (PROTOCOL §8) and serve no machine.
    */
-  readonly state: "active" | "spare" | "suspected" | "retired";
+  readonly state: "active" | "spare" | "suspected" | "retired" | "own";
   /** Some machine's configuration had it. */
   readonly served?: true;
   /** What all machines put in the place of a suspected one; absent while there is no spare. */
@@ -50,6 +51,24 @@ export function registerAcceptor(state: RegistryState, acceptor: AcceptorServer)
     return new Refusal(`${id} is registered with another incarnation: names are never reused`);
   state.acceptors.set(id, { state: "active", ...known, ...serverOf(acceptor) });
   return { registered: id };
+}
+
+/** A spare, or one that is not in the pool, becomes one of the registry's own: its leaders find it by this record. */
+export function adoptAcceptor(state: RegistryState, acceptor: AcceptorServer): unknown {
+  const { id } = acceptor;
+  const known = state.acceptors.get(id);
+  if (state.former.has(id)) return new Refusal(`${id} was retired: names are never reused`);
+  if (known !== undefined && known.incarnation !== acceptor.incarnation)
+    return new Refusal(`${id} is registered with another incarnation: names are never reused`);
+  if (known !== undefined && known.state !== "spare" && known.state !== "own")
+    return new Refusal(`${id} is ${known.state}: the registry takes spares, which serve no machine`);
+  state.acceptors.set(id, { ...serverOf(acceptor), state: "own" });
+  return { adopted: id };
+}
+
+/** Where the registry's own tables are. */
+export function ownAcceptors(state: RegistryState): readonly AcceptorServer[] {
+  return [...state.acceptors.values()].filter((record) => record.state === "own").map(serverOf);
 }
 
 /** The attempt that is recorded wins; any other deletes the table that it made. */
@@ -103,6 +122,7 @@ export function whyNotNew(
 ): string | undefined {
   const record = state.acceptors.get(id);
   if (record === undefined) return `there is no acceptor ${id}`;
+  if (record.state === "own") return `${id} is the registry's own`;
   if (record.state === "retired") return `${id} is retired: names are never reused`;
   if (record.state === "suspected" && !present.includes(id))
     return `${id} is suspected: machines move off it, not onto it`;
@@ -118,6 +138,8 @@ export function suspectAcceptor(
 ): SuspectAnswer | Refusal {
   const record = state.acceptors.get(id);
   if (record === undefined && !state.former.has(id)) return new Refusal(`there is no acceptor ${id}`);
+  if (record?.state === "own")
+    return { suspected: false, reason: "the registry's own tables are replaced by its own reconfiguration" };
   if (record?.state === "active" || record?.state === "spare") {
     const reason = why === "gone" ? undefined : whyNotSuspected(state, id, time);
     if (reason !== undefined) return { suspected: false, reason };

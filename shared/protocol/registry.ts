@@ -31,6 +31,7 @@ import type { OutboxRequest } from "./outbox.ts";
 import {
   type AcceptorRecord,
   type AcceptorServer,
+  adoptAcceptor,
   disown,
   keepSpares,
   leastUsed,
@@ -53,6 +54,8 @@ export type RegistryCommand =
   /** The first one makes configuration 1; later ones get the same answer. */
   | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors: number }
   | { readonly type: "registerAcceptor"; readonly acceptor: AcceptorServer }
+  /** A table is about to be one of the registry's own (horizontal.ts). */
+  | { readonly type: "adoptAcceptor"; readonly acceptor: AcceptorServer }
   | { readonly type: "registerLeader"; readonly leader: LeaderServer }
   /**
    * Asks for the machine's next configuration (the talk's "asks to be new leader of configuration S3, S1, S4", and
@@ -192,6 +195,8 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
       return registerMachine(state, command.machine, command.acceptors);
     case "registerAcceptor":
       return registerAcceptor(state, command.acceptor);
+    case "adoptAcceptor":
+      return adoptAcceptor(state, command.acceptor);
     case "registerLeader":
       return registerLeader(state, command.leader);
     case "propose":

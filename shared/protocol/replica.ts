@@ -6,10 +6,19 @@
  * `apply` changes the state in place. When it throws, the command's reply says so, deterministically, and
  * the state is rebuilt from the last checkpoint and the commands since: rare, and correct.
  */
+
 import { decodeFrozen, encodeFrozen } from "./frozen.ts";
+import {
+  afterSlot,
+  firstSuccession,
+  type Horizontal,
+  type Reconfigure,
+  reconfigured,
+  type Succession,
+} from "./horizontal.ts";
 import { Inboxes, type Message } from "./inbox.ts";
 import { type Reply, Sessions } from "./session.ts";
-import { NO_SLOT, type Slot } from "./slot.ts";
+import { type Geometry, NO_SLOT, type Slot } from "./slot.ts";
 import { type Command, decodeBatch, type Sequence, type SessionId } from "./value.ts";
 
 /** What a deterministic function may need and may not take for itself. */
@@ -29,6 +38,11 @@ export interface MachineCode {
   apply(state: unknown, command: unknown, context: Context): unknown;
   freeze(state: unknown): Uint8Array;
   thaw(frozen: Uint8Array): unknown;
+}
+
+/** Of a machine whose configuration is part of its state (PROTOCOL §8). */
+export interface ReplicaOfHorizontal extends Horizontal {
+  readonly geometry: Geometry;
 }
 
 /** Registered: a user's file may have loaded another copy of this module, and its refusals mean the same. */
@@ -68,6 +82,7 @@ interface Result {
 
 export class Replica {
   readonly #code: MachineCode;
+  readonly #horizontal: ReplicaOfHorizontal | undefined;
   #sessions = new Sessions();
   #inboxes = new Inboxes();
   #state: unknown;
@@ -77,9 +92,12 @@ export class Replica {
   #since: Executed[] = [];
   #sinceCharacters = 0;
   #executing: Executed = { slot: NO_SLOT, time: 0, text: "", indexes: [] };
+  #succession: Succession | undefined;
 
-  constructor(code: MachineCode) {
+  constructor(code: MachineCode, horizontal?: ReplicaOfHorizontal) {
     this.#code = code;
+    this.#horizontal = horizontal;
+    this.#succession = horizontal && firstSuccession(horizontal);
     this.#state = code.init();
     this.#checkpoint = code.freeze(this.#state);
   }
@@ -92,6 +110,11 @@ export class Replica {
   /** The state after `applied`; for reading only. */
   get state(): unknown {
     return this.#state;
+  }
+
+  /** The configurations of a machine that is reconfigured horizontally, after `applied`. */
+  get succession(): Succession | undefined {
+    return this.#succession;
   }
 
   inbox(client: string, after: number): readonly Message[] {
@@ -119,6 +142,7 @@ export class Replica {
     this.#executing = { slot, time: this.#time, text, indexes: [] };
     this.#since.push(this.#executing);
     const replies = batch.commands.map((command, index) => this.#executeOne(command, slot, index));
+    if (this.#succession !== undefined) this.#succession = afterSlot(this.#succession, slot);
     if (this.#executing.indexes.length === 0) this.#since.pop();
     else this.#sinceCharacters += text.length;
     if (this.#sinceCharacters > Math.max(CHECKPOINT_LOG_CHARACTERS_MIN, this.#checkpoint.byteLength))
@@ -133,6 +157,7 @@ export class Replica {
       time: this.#time,
       sessions: this.#sessions.freeze(),
       inboxes: this.#inboxes.freeze(),
+      ...(this.#succession && { succession: this.#succession }),
       state: this.#code.freeze(this.#state),
     });
   }
@@ -142,7 +167,7 @@ export class Replica {
    * @throws RangeError when it is not ahead of this one, or has an unknown format: stop, never skip.
    */
   install(frozen: Uint8Array): void {
-    const { slot, time, sessions, inboxes, state } = decodeFrozen(frozen);
+    const { slot, time, sessions, inboxes, succession, state } = decodeFrozen(frozen);
     if (slot <= this.#applied)
       throw new RangeError(`a snapshot of slot ${slot} cannot follow slot ${this.#applied}`);
     this.#state = this.#code.thaw(state);
@@ -150,6 +175,7 @@ export class Replica {
     this.#time = time;
     this.#sessions = Sessions.thaw(sessions);
     this.#inboxes = Inboxes.thaw(inboxes);
+    this.#succession = succession;
     this.#checkpoint = state;
     this.#since = [];
     this.#sinceCharacters = 0;
@@ -160,6 +186,7 @@ export class Replica {
       return { reply: "opened", slot, session: this.#sessions.open(command.open, slot, index) };
     if ("session" in command) return this.#executeInSession(command, slot, index);
     if ("key" in command) return this.#executeKeyed(command, slot, index);
+    if ("reconfigure" in command) return this.#reconfigure(command.reconfigure, slot);
     return this.#apply(command.command, slot, index);
   }
 
@@ -182,6 +209,18 @@ export class Replica {
     const reply = this.#apply(command.command, slot, index);
     this.#sessions.rememberKey(command.key, reply);
     return reply;
+  }
+
+  /** Never reaches `apply`: the configuration is part of the replica's state, not of the machine's. */
+  #reconfigure(command: Reconfigure, slot: Slot): Reply {
+    if (this.#succession === undefined || this.#horizontal === undefined)
+      return { reply: "failed", slot, error: "this machine is reconfigured through the registry" };
+    const { geometry } = this.#horizontal;
+    const after = reconfigured(this.#succession, command, slot, this.#horizontal, geometry);
+    if (typeof after === "string")
+      return { reply: "reconfiguration", slot, succession: this.#succession, void: after };
+    this.#succession = after;
+    return { reply: "reconfiguration", slot, succession: after };
   }
 
   #apply(command: unknown, slot: Slot, index: number): Reply {

@@ -57,6 +57,8 @@ interface Request {
 export class Requests {
   readonly #emit: (effect: Ask | Retry) => void;
   readonly #requests = new Map<RequestId, Request>();
+  /** What waits until an acceptor has done something else. */
+  readonly #held = new Map<AcceptorId, readonly RequestId[]>();
   #last = 0;
   #closed = false;
 
@@ -67,7 +69,20 @@ export class Requests {
   ask(of: AcceptorId, verbs: readonly Verb[], settle: Settle, wanted: () => boolean = () => true): void {
     const request = ++this.#last as RequestId;
     this.#requests.set(request, { of, verbs, settle, wanted, attempts: 1 });
-    this.#emit({ effect: "ask", request, of, verbs });
+    const held = this.#held.get(of);
+    if (held === undefined) this.#emit({ effect: "ask", request, of, verbs });
+    else this.#held.set(of, [...held.filter((each) => this.#isWanted(each)), request]);
+  }
+
+  /** What is asked of this acceptor from now on waits until it is released. */
+  hold(of: AcceptorId): void {
+    this.#held.set(of, []);
+  }
+
+  release(of: AcceptorId): void {
+    const held = this.#held.get(of) ?? [];
+    this.#held.delete(of);
+    for (const request of held) this.resend(request);
   }
 
   input(input: RequestInput): void {
@@ -101,8 +116,14 @@ export class Requests {
 
   resend(id: RequestId): void {
     const request = this.#requests.get(id);
-    if (request === undefined) return;
-    if (request.wanted()) this.#emit({ effect: "ask", request: id, of: request.of, verbs: request.verbs });
-    else this.#requests.delete(id);
+    if (request !== undefined && this.#isWanted(id))
+      this.#emit({ effect: "ask", request: id, of: request.of, verbs: request.verbs });
+  }
+
+  /** What nobody wants any more is forgotten. */
+  #isWanted(id: RequestId): boolean {
+    if (this.#requests.get(id)?.wanted() === true) return true;
+    this.#requests.delete(id);
+    return false;
   }
 }

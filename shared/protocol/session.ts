@@ -6,7 +6,9 @@
  * callers without a session, kept for a window of the log only. Both are forgotten by log position, never
  * by a clock, so every replica forgets the same ones at the same slot.
  */
+
 import type { FrozenSessions } from "./frozen.ts";
+import type { Succession } from "./horizontal.ts";
 import type { Slot } from "./slot.ts";
 import type { Sequence, SessionId } from "./value.ts";
 
@@ -21,6 +23,13 @@ export type Reply =
   /** `apply` threw; the state is as it was before. */
   | { readonly reply: "failed"; readonly slot: Slot; readonly error: string }
   | { readonly reply: "opened"; readonly slot: Slot; readonly session: SessionId }
+  /** Of a reconfiguration command: what the state says after it, and why it was void if it was. */
+  | {
+      readonly reply: "reconfiguration";
+      readonly slot: Slot;
+      readonly succession: Succession;
+      readonly void?: string;
+    }
   /** Evicted or never opened: the outcome of this sequence is unknown, and it was not executed now. */
   | { readonly reply: "unknownSession"; readonly slot: Slot }
   /** A later sequence was executed already; this one was ignored. */

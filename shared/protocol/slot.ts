@@ -39,6 +39,11 @@ export function allLanes(geometry: Geometry): readonly Lane[] {
   return Array.from({ length: geometry.lanes + 1 }, (_, lane) => lane as Lane);
 }
 
+/** The next end of a chunk, which may be the slot itself. */
+export function roundUpToChunk({ chunkSlots }: Geometry, of: Slot): Slot {
+  return (Math.ceil(of / chunkSlots) * chunkSlots) as Slot;
+}
+
 /** The chunk that holds `of` (slots start at 1). */
 export function chunkOf(geometry: Geometry, of: Slot): ChunkNumber {
   return Math.floor((of - 1) / geometry.chunkSlots) as ChunkNumber;

@@ -6,6 +6,7 @@
  * Both begin with a format version; an unknown one stops the reader, it is never skipped.
  */
 import type { Ballot } from "./ballot.ts";
+import type { Reconfigure } from "./horizontal.ts";
 import type { ChunkNumber, Geometry } from "./slot.ts";
 
 /** The log position of the command that opened the session: `slot-index`. */
@@ -14,10 +15,12 @@ export type Sequence = number & { readonly brand: "Sequence" };
 
 /**
  * A command in the log: opening a session; a command of a session (executed at most once, by sequence);
- * one with an idempotency key (once within a window of the log); or a bare one.
+ * one with an idempotency key (once within a window of the log); or a bare one. A reconfiguration is the machine's
+ * own affair: its code never sees it, and it is void when it is repeated.
  */
 export type Command =
   | { readonly open: string }
+  | { readonly reconfigure: Reconfigure }
   | { readonly session: SessionId; readonly sequence: Sequence; readonly command: unknown }
   | { readonly key: string; readonly command: unknown }
   | { readonly command: unknown };

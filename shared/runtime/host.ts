@@ -4,15 +4,9 @@
  * process leads it, so a standby that follows takes over without reading anything.
  */
 
-import { OutcomeUnknown, type TheseusError, Unavailable } from "../errors.ts";
+import type { TheseusError } from "../errors.ts";
 import type { Head } from "../protocol/acceptor.ts";
-import {
-  type Ballot,
-  ballotOf,
-  type ConfigurationNumber,
-  type ProcessId,
-  parseBallot,
-} from "../protocol/ballot.ts";
+import { type Ballot, ballotOf, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
@@ -22,45 +16,26 @@ import {
   type HandoverFailure,
   type HandoverInput,
 } from "../protocol/handover.ts";
-import { type Abdication, type Effect, type Input, Leader } from "../protocol/leader.ts";
+import type { Succession } from "../protocol/horizontal.ts";
+import { type Abdication, type Effect, type Input, Leader, type LeaderOptions } from "../protocol/leader.ts";
 import type { Installed } from "../protocol/learner.ts";
 import { RecentLog } from "../protocol/log.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { ReadId } from "../protocol/reads.ts";
-import { type MachineCode, Replica } from "../protocol/replica.ts";
+import { Replica } from "../protocol/replica.ts";
 
 import type { Reply } from "../protocol/session.ts";
-import type { Geometry, Slot } from "../protocol/slot.ts";
+import type { Slot } from "../protocol/slot.ts";
 import type { Snapshot } from "../protocol/snapshot.ts";
 import type { Truncated } from "../protocol/truncation.ts";
 import { type Command, encodeCommand } from "../protocol/value.ts";
 import { carryOut } from "./carry-out.ts";
-import type { Ports } from "./ports.ts";
+import type { HostOptions } from "./host-options.ts";
 import { type Pending, Pump } from "./pump.ts";
+import { notLeading, overloaded, unknownOutcome } from "./refusals.ts";
 import { truncate } from "./truncate.ts";
 
 export type Done<Result> = (result: Result | TheseusError) => void;
-
-export interface HostOptions {
-  readonly machine: MachineId;
-  readonly geometry: Geometry;
-  readonly code: MachineCode;
-  readonly process: ProcessId;
-  readonly ports: Ports;
-  readonly events: HostEvents;
-}
-
-export interface HostEvents {
-  /** This process leads: the tail is recovered. */
-  serving(ballot: Ballot): void;
-  /** It does so no longer. Whether and when to try again is the owner's decision. */
-  abdicated(abdication: Abdication, ballot: Ballot): void;
-  lost(acceptor: AcceptorId): void;
-  /** Chosen and executed here: what followers are sent. */
-  executed(slot: Slot, text: string): void;
-  /** A table's snapshot took the place of the slots up to this one: they are not told as executed. */
-  installed(slot: Slot): void;
-}
 
 export class Host {
   readonly machine: MachineId;
@@ -76,6 +51,8 @@ export class Host {
   #configuration: Configuration | undefined;
   /** The highest round seen in each configuration. */
   readonly #rounds = new Map<ConfigurationNumber, number>();
+  /** Configurations of which an acceptor refused everything: it may have no cells yet. */
+  readonly #refused = new Set<ConfigurationNumber>();
   #lastRead = 0;
   #isStepping = false;
   #isLeaving = false;
@@ -86,7 +63,8 @@ export class Host {
   constructor(options: HostOptions) {
     this.#options = options;
     this.machine = options.machine;
-    this.replica = new Replica(options.code);
+    const { horizontal, geometry } = options;
+    this.replica = new Replica(options.code, horizontal && { ...horizontal, geometry });
     this.log = new RecentLog(options.geometry);
     this.#pump = new Pump(options.ports, (batch) => this.#propose(batch));
   }
@@ -136,8 +114,18 @@ export class Host {
     return this.#leader?.lost ?? new Set();
   }
 
-  /** Tries to lead `configuration` in a round above any seen (PROTOCOL §4). */
-  lead(configuration: Configuration): void {
+  /**
+   * Tries to lead `configuration` in a round above any seen (PROTOCOL §4). Of a machine that is reconfigured
+   * horizontally any of its configurations will do that is still there: the leader walks on from it (§8).
+   */
+  lead(known: Configuration): void {
+    const current = this.replica.succession?.current.configuration;
+    const isAhead = current !== undefined && current.number > known.number;
+    this.#lead(isAhead ? current : known, isAhead);
+  }
+
+  /** `isNew`: only the state speaks of it, so nobody may have founded it yet. */
+  #lead(configuration: Configuration, isNew: boolean): void {
     if (this.#leader !== undefined || this.#isReconfiguring || this.#broken !== undefined) return;
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
@@ -151,8 +139,16 @@ export class Host {
       digest: ports.digest,
       log: this.log,
       distrusted: this.#distrusted,
+      ...this.#horizontally(isNew || this.#refused.has(configuration.number)),
     });
     this.#step({ input: "lead" });
+  }
+
+  #horizontally(isUnfounded: boolean): Pick<LeaderOptions, "horizontal"> {
+    const { horizontal } = this.#options;
+    if (horizontal === undefined) return {};
+    const succession = (): Succession => this.replica.succession as Succession;
+    return { horizontal: { ...horizontal, isUnfounded, succession } };
   }
 
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
@@ -374,8 +370,12 @@ export class Host {
       case "answerReads":
         return this.#answerReads(effect.reads);
       case "lost":
+        this.#refused.add(configurationOf(leader.ballot));
         return this.#options.events.lost(effect.acceptor);
+      case "epochInstalled":
+        return this.#options.events.epochInstalled(this.#configuration as Configuration);
       case "abdicate":
+        if (effect.abdication.why === "moved") return this.#move(leader, effect.abdication);
         return this.#abdicate(leader, effect.abdication);
     }
   }
@@ -399,7 +399,8 @@ export class Host {
   /** Only now, after executing, is anybody answered. */
   #answer(slot: Slot, replies: readonly Reply[] | undefined): void {
     if (replies === undefined) return;
-    const waiting = this.#waiting.get(slot) ?? [];
+    const waiting = this.#waiting.get(slot);
+    if (waiting === undefined) return;
     this.#waiting.delete(slot);
     this.#pump.executed();
     waiting.forEach((pending, index) => {
@@ -429,6 +430,22 @@ export class Host {
     }
   }
 
+  /**
+   * On to the configuration of the next slot (§8). What is still under way is void, so it certainly was not executed:
+   * it is proposed again there.
+   */
+  #move(leader: Leader, abdication: Extract<Abdication, { why: "moved" }>): void {
+    const isVoid = [...this.#waiting.values()].flat();
+    this.#waiting.clear();
+    this.#pump.putBack(isVoid);
+    if (this.#isLeaving) return this.#abdicate(leader, abdication);
+    this.#leader = undefined;
+    this.#inputs.length = 0;
+    this.#refuseReads();
+    const isNew = abdication.to.number > configurationOf(leader.ballot);
+    this.#lead(abdication.to, isNew);
+  }
+
   #abdicate(leader: Leader, abdication: Abdication): void {
     this.#leader = undefined;
     this.#inputs.length = 0;
@@ -436,13 +453,17 @@ export class Host {
     if (abdication.why === "damaged") this.#distrusted.add(abdication.acceptor);
     if (abdication.why === "alarm") this.#broken = abdication.alarm.detail;
     const proposed = [...this.#waiting.values()].flat();
-    const reads = [...this.#reads.values()];
     this.#waiting.clear();
-    this.#reads.clear();
     for (const { done } of this.#pump.close()) done(notLeading(this.machine));
     for (const { done } of proposed) done(unknownOutcome(this.machine));
-    for (const done of reads) done(notLeading(this.machine));
+    this.#refuseReads();
     this.#options.events.abdicated(abdication, leader.ballot);
+  }
+
+  #refuseReads(): void {
+    const reads = [...this.#reads.values()];
+    this.#reads.clear();
+    for (const done of reads) done(notLeading(this.machine));
   }
 }
 
@@ -458,19 +479,4 @@ const BETWEEN_CHECKS_MS = 2;
 /** The configuration of a ballot that beat this one: a higher one means that this configuration is over. */
 export function configurationOf(ballot: Ballot): ConfigurationNumber {
   return parseBallot(ballot).configuration;
-}
-
-function notLeading(machine: MachineId): Unavailable {
-  return new Unavailable("not_leader", `this process does not lead ${machine}: ask whoever does`);
-}
-
-function overloaded(machine: MachineId): Unavailable {
-  return new Unavailable("unavailable", `too much waits for ${machine}: try again later`);
-}
-
-function unknownOutcome(machine: MachineId): OutcomeUnknown {
-  return new OutcomeUnknown(
-    "outcome_unknown",
-    `the leader of ${machine} was deposed while the command was under way: ask again with the same session and sequence, or the same key`,
-  );
 }

@@ -13,7 +13,8 @@ import type { AcceptorId } from "../protocol/quorum.ts";
 import type { Reply } from "../protocol/session.ts";
 import type { Slot } from "../protocol/slot.ts";
 import type { Command } from "../protocol/value.ts";
-import { Host, type HostOptions } from "./host.ts";
+import { Host } from "./host.ts";
+import type { HostOptions } from "./host-options.ts";
 
 /** Well inside the time that a container has between SIGTERM and SIGKILL. */
 const HAND_OVER_MS_MAX = 3_000;
@@ -24,6 +25,7 @@ export interface HostedEvents {
   abdicated: [abdication: Abdication, ballot: Ballot];
   lost: [acceptor: AcceptorId];
   executed: [slot: Slot, text: string];
+  epochInstalled: [configuration: Configuration];
   installed: [slot: Slot];
 }
 
@@ -43,6 +45,7 @@ export class Hosted extends EventEmitter<HostedEvents> {
         abdicated: (abdication, ballot) => this.emit("abdicated", abdication, ballot),
         lost: (acceptor) => this.emit("lost", acceptor),
         executed: (slot, text) => this.emit("executed", slot, text),
+        epochInstalled: (configuration) => this.emit("epochInstalled", configuration),
         installed: (slot) => this.emit("installed", slot),
       },
     });
@@ -150,6 +153,7 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
       return brokenHere(machine, `invariant ${abdication.alarm.invariant}: ${abdication.alarm.detail}`);
     case "broken":
       return brokenHere(machine, abdication.detail);
+    case "moved":
     case "overtaken":
     case "stopped":
       return new Unavailable("not_leader", `this process no longer leads ${machine}: try again`);

@@ -60,6 +60,12 @@ export class Pump {
     return queue;
   }
 
+  /** These were proposed in vain, before everything that waits: they wait again, for whoever leads next. */
+  putBack(pendings: readonly Pending[]): void {
+    const queue = this.close();
+    this.#queue = [...pendings, ...queue];
+  }
+
   /** False: the queue is full. */
   queue(pending: Pending): boolean {
     if (this.#queue.length >= QUEUE_MAX) return false;

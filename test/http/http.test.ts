@@ -200,6 +200,7 @@ describe("reads", () => {
     expect((await get("/v1/status")).body).toHaveProperty("leaders");
     expect((await get("/v1/machines")).body).toEqual({ machines: ["tally/main"] });
     expect((await get("/v1/machines?after=tally/main")).body).toEqual({ machines: [] });
+    expect((await post("/v1/leaders/leader-1/drain", {})).body).toMatchObject({ state: "drained" });
   });
 
   test("the log is JSON lines from the slot on that was asked for", async () => {
@@ -422,6 +423,7 @@ describe("what is malformed is refused before a slot is taken, and the server li
     ["path traversal", 404, "not_found", at("/v1/machines/../../etc/passwd")],
     ["GET of a POST", 405, "invalid_request", at(COMMANDS)],
     ["DELETE", 405, "invalid_request", at(MAIN, "DELETE")],
+    ["a leader that cannot be", 400, "invalid_request", { ...send({}), path: "/v1/leaders/a%20b/drain" }],
     ["POST of a GET", 405, "invalid_request", { ...send({}), path: "/v1/status" }],
     [
       "a foreign Host",

@@ -37,7 +37,8 @@ import {
   type HandoverFailure,
   type HandoverInput,
 } from "../../shared/protocol/handover.ts";
-import { type Effect, type Input, Leader } from "../../shared/protocol/leader.ts";
+import type { Horizontal, Succession } from "../../shared/protocol/horizontal.ts";
+import { type Effect, type Input, Leader, type LeaderOptions } from "../../shared/protocol/leader.ts";
 import { RecentLog } from "../../shared/protocol/log.ts";
 import { type AcceptorId, majority, type QuorumSpec, QuorumSystem } from "../../shared/protocol/quorum.ts";
 import type { ReadId } from "../../shared/protocol/reads.ts";
@@ -90,7 +91,10 @@ export function batchOf(ballot: Ballot, ...names: readonly string[]): string {
 
 /** The names of a value's commands. */
 export function nameOf(text: string): string {
-  const names = decodeBatch(text).commands.map((command) => ("command" in command ? command.command : "?"));
+  const names = decodeBatch(text).commands.map((command) => {
+    if ("reconfigure" in command) return command.reconfigure.quorums.acceptors.join(" ");
+    return "command" in command ? command.command : "?";
+  });
   return names.length === 0 ? "no-op" : names.join("+");
 }
 
@@ -159,6 +163,8 @@ export interface BenchOptions {
   readonly geometry?: Geometry;
   readonly isFounded?: boolean;
   readonly number?: number;
+  /** The configuration is part of the state; `alpha` absent: epochs. */
+  readonly horizontal?: { readonly alpha?: number };
 }
 
 export class Bench {
@@ -166,12 +172,14 @@ export class Bench {
   readonly geometry: Geometry;
   readonly tables = new Map<AcceptorId, Table>();
   readonly votes: CastVote[] = [];
+  readonly horizontal: Horizontal | undefined;
 
   constructor(options: BenchOptions = {}) {
     const quorums = options.quorums ?? majority(acceptors("S1", "S2", "S3"));
     const number = (options.number ?? CONFIGURATION) as ConfigurationNumber;
     this.configuration = { number, previous: number - 1, quorums };
     this.geometry = options.geometry ?? MACHINE_GEOMETRY;
+    this.horizontal = options.horizontal && { ...options.horizontal, first: this.configuration };
     this.add(...quorums.acceptors);
     if (options.isFounded !== false) this.found();
   }
@@ -215,6 +223,12 @@ export class Bench {
         const outcomes = effect.verbs.map((verb) => this.table(effect.of).execute(verb));
         return founding.step({ input: "outcome", request: effect.request, outcomes });
       });
+  }
+
+  /** A machine's state before its first command. */
+  replica(): Replica {
+    const { horizontal, geometry } = this;
+    return new Replica(names, horizontal && { ...horizontal, geometry });
   }
 
   /** Gives the tables a snapshot of this replica, in parts of a few bytes. */
@@ -375,7 +389,7 @@ export class Server extends Asker {
   ) {
     super(bench);
     this.log = from?.log ?? new RecentLog(bench.geometry);
-    this.replica = from?.replica ?? new Replica(names);
+    this.replica = from?.replica ?? bench.replica();
     this.distrusted = from?.distrusted ?? new Set();
     this.leader = new Leader({
       configuration,
@@ -384,12 +398,26 @@ export class Server extends Asker {
       digest: sha256,
       log: this.log,
       distrusted: this.distrusted,
+      ...this.#horizontally(configuration),
     });
     this.step({ input: "lead" });
   }
 
   get ballot(): Ballot {
     return this.leader.ballot;
+  }
+
+  /** A configuration that the machine began with is founded. */
+  #horizontally(configuration: Configuration): Pick<LeaderOptions, "horizontal"> {
+    const { horizontal } = this.bench;
+    if (horizontal === undefined) return {};
+    const isUnfounded = configuration !== this.bench.configuration;
+    return { horizontal: { ...horizontal, isUnfounded, succession: () => this.succession } };
+  }
+
+  /** What the state says of the machine's configurations. */
+  get succession(): Succession {
+    return this.replica.succession as Succession;
   }
 
   protected override hear(message: Message): void {
@@ -406,6 +434,12 @@ export class Server extends Asker {
   propose(...commands: readonly string[]): void {
     for (const command of commands)
       this.step({ input: "propose", commands: [encodeCommand({ command })], time: 0 });
+  }
+
+  /** "Acting as a client, issues a reconfiguration command". */
+  reconfigure(expect: number, quorums: QuorumSpec): void {
+    const reconfigure = { expect: expect as ConfigurationNumber, quorums };
+    this.step({ input: "propose", commands: [encodeCommand({ reconfigure })], time: 0 });
   }
 
   read(read: number): void {
@@ -451,7 +485,7 @@ export class Reconfigurer extends Asker {
   constructor(bench: Bench, old: Configuration, to: Configuration, from?: Predecessor) {
     super(bench);
     this.log = from?.log ?? new RecentLog(bench.geometry);
-    this.replica = from?.replica ?? new Replica(names);
+    this.replica = from?.replica ?? bench.replica();
     this.handover = new Handover({
       from: old,
       to,

@@ -46,3 +46,24 @@ describe("a recent log", () => {
     expect([log.last, log.get(at(5))]).toEqual([5, "value 5"]);
   });
 });
+
+describe("a snapshot taken over", () => {
+  it("forgets what is before it, and goes on with the next slot", () => {
+    const log = new RecentLog(GEOMETRY);
+    log.append(1 as Slot, "1");
+    log.install(6 as Slot);
+    expect([log.last, log.get(1 as Slot), log.range(6 as Slot, 6 as Slot)]).toEqual([
+      6,
+      undefined,
+      undefined,
+    ]);
+    log.append(7 as Slot, "7");
+    expect(log.range(7 as Slot, 7 as Slot)).toEqual(["7"]);
+  });
+
+  it("is ahead of the log", () => {
+    const log = new RecentLog(GEOMETRY);
+    log.append(1 as Slot, "1");
+    expect(() => log.install(1 as Slot)).toThrow(RangeError);
+  });
+});

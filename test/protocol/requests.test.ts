@@ -170,3 +170,40 @@ it("may be asked more from within an answer", () => {
   requests.outcome(2 as RequestId, [REFUSED]);
   expect(settled).toEqual([[{ verb: "read", key: HEAD }, REFUSED]]);
 });
+
+describe("an acceptor that has other things to do first", () => {
+  beforeEach(() => {
+    requests.ask(S1, VERBS, settle);
+    requests.hold(S1);
+    taken();
+  });
+
+  it("is asked nothing more until it is released, and then everything, in order", () => {
+    requests.ask(S1, [chunk(7)], settle);
+    requests.ask(S1, [chunk(8)], settle);
+    expect(taken()).toEqual([]);
+    requests.release(S1);
+    expect(taken()).toEqual([
+      { effect: "ask", request: 2, of: S1, verbs: [chunk(7)] },
+      { effect: "ask", request: 3, of: S1, verbs: [chunk(8)] },
+    ]);
+    requests.ask(S1, [chunk(9)], settle);
+    expect(taken()).toMatchObject([{ request: 4 }]);
+  });
+
+  it("others are asked at once, and what was asked before goes on", () => {
+    requests.ask("S2" as AcceptorId, [chunk(7)], settle);
+    requests.outcome(ONE, [UNKNOWN, APPLIED, APPLIED]);
+    requests.resend(ONE);
+    expect(taken()).toMatchObject([{ of: "S2" }, { effect: "retry" }, { request: 1, verbs: [chunk(0)] }]);
+  });
+
+  it("is never asked what nobody wants any more", () => {
+    let isWanted = true;
+    requests.ask(S1, [chunk(7)], settle, () => isWanted);
+    isWanted = false;
+    requests.ask(S1, [chunk(8)], settle);
+    requests.release(S1);
+    expect(taken()).toMatchObject([{ verbs: [chunk(8)] }]);
+  });
+});

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
+import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { ChunkNumber } from "../../shared/protocol/slot.ts";
 import {
   type Command,
@@ -20,6 +21,7 @@ const COMMANDS: readonly Command[] = [
   { session: "3-0" as SessionId, sequence: 7 as Sequence, command: { type: "deposit", amount: 20 } },
   { key: "a key", command: null },
   { command: "bare" },
+  { reconfigure: { expect: 1 as ConfigurationNumber, quorums: majority(["S1" as AcceptorId]) } },
 ];
 
 describe("format 1, for ever: logs are full of it", () => {
@@ -28,7 +30,8 @@ describe("format 1, for ever: logs are full of it", () => {
     '{"open":"a nonce"},' +
     '{"session":"3-0","sequence":7,"command":{"type":"deposit","amount":20}},' +
     '{"key":"a key","command":null},' +
-    '{"command":"bare"}]}';
+    '{"command":"bare"},' +
+    '{"reconfigure":{"expect":1,"quorums":{"acceptors":["S1"],"witnesses":[],"read":{"atLeast":1},"write":{"atLeast":1}}}}]}';
   const NO_OP =
     '{"format":1,"ballot":"00000000000001.00000000000002.0123456789abcdef0123456789abcdef","time":0,"commands":[]}';
 

@@ -5,12 +5,13 @@ import { bank } from "../../examples/bank.ts";
 import { UNKNOWN } from "../../shared/protocol/acceptor.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
-import { endorsementText, type Reason } from "../../shared/protocol/endorsement.ts";
+import { endorsementText, type Override, type Reason } from "../../shared/protocol/endorsement.ts";
 import { type AcceptorId, majority, type QuorumSpec, withWitness } from "../../shared/protocol/quorum.ts";
 import type { Location } from "../../shared/protocol/registry.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { gatherEndorsements } from "../../shared/runtime/fleet/gather-endorsements.ts";
+import { reconfigure } from "../../shared/runtime/fleet/reconfigure.ts";
 import { registerLeader } from "../../shared/runtime/fleet/register-leader.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
@@ -18,6 +19,7 @@ import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { serve } from "../../shared/runtime/http/serve.ts";
 import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
+import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { newSigner, type Signer, verify } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
@@ -348,6 +350,107 @@ describe("endorsements are gathered", () => {
   async function stranger(id: string): Promise<Endorser> {
     return new Endorser({ id, signer: newSigner(), registry, stores });
   }
+});
+
+describe("a reconfiguration", () => {
+  const self = {
+    id: "l1",
+    deployment: DEPLOYMENT,
+    process: "a".repeat(32) as ProcessId,
+    address: "",
+    pid: 1,
+  };
+  let said: string[];
+  let endorser: Endorser;
+
+  beforeEach(async () => {
+    said = [];
+    endorser = await leader("l1");
+  });
+
+  /** `pause` is what happens while service is handed over. */
+  async function reconfigureTo(
+    quorums: QuorumSpec,
+    { override, pause = async () => {} }: { override?: Override; pause?: () => Promise<unknown> } = {},
+  ): Promise<Location> {
+    const asking: RegistryClient = {
+      url: registry.url,
+      command: (command) => {
+        said.push(command.type);
+        return registry.command(command);
+      },
+      lookup: (machine) => registry.lookup(machine),
+      proposal: (machine, number) => registry.proposal(machine, number),
+      audit: () => registry.audit(),
+      servers: () => {
+        said.push("gather");
+        return registry.servers();
+      },
+      provisioning: () => registry.provisioning(),
+      machines: () => registry.machines(),
+      status: () => registry.status(),
+    };
+    return reconfigure({
+      hosted: {
+        machine: MACHINE,
+        reconfigure: async () => {
+          said.push("hand over");
+          await pause();
+        },
+      },
+      from: await registry.lookup(MACHINE),
+      quorums,
+      cause: override === undefined ? { reason: BY_OPERATOR } : { reason: BY_OPERATOR, override },
+      gathering: { endorser, registry: asking, self, peers: () => [] },
+      registry: asking,
+      stores,
+      ports: ports(),
+    });
+  }
+
+  it("is endorsed before service pauses", async () => {
+    expect(await reconfigureTo(REPAIRED)).toMatchObject({ active: true, configuration: { number: 2 } });
+    expect(said).toEqual(["propose", "gather", "hand over", "complete"]);
+  });
+
+  it("does not pause service when too few endorse it", async () => {
+    await leader("l2");
+    await leader("l3");
+    await expect(reconfigureTo(REPAIRED)).rejects.toMatchObject({
+      code: "not_endorsed",
+      retryable: false,
+      message: expect.stringMatching(/has 1 of the 2 endorsements that it needs; an operator may override/),
+    });
+    expect(said).toEqual(["propose", "gather", "gather"]);
+    expect((await registry.lookup(MACHINE)).configuration.number).toBe(1);
+  });
+
+  it("is carried out with too few when an operator overrides that", async () => {
+    await leader("l2");
+    await leader("l3");
+    const override = { operator: "ada", reason: "the others burnt" };
+    expect(await reconfigureTo(REPAIRED, { override })).toMatchObject({ active: true });
+    expect(await registry.audit()).toMatchObject([
+      { ...override, configuration: 2, endorsements: 1, needed: 2 },
+    ]);
+  });
+
+  it("is endorsed again when that expired while much was copied", async () => {
+    const pause = async () => {
+      registry.time += 60_000;
+    };
+    expect(await reconfigureTo(REPAIRED, { pause })).toMatchObject({ active: true });
+    expect(said).toEqual(["propose", "gather", "hand over", "complete", "gather", "complete"]);
+  });
+
+  it("is not activated when the fleet grew meanwhile, and nobody else endorses it", async () => {
+    const pause = async () => {
+      await leader("l2");
+      await leader("l3");
+    };
+    await expect(reconfigureTo(REPAIRED, { pause })).rejects.toMatchObject({ code: "not_endorsed" });
+    expect((await registry.lookup(MACHINE)).configuration.number).toBe(1);
+  });
 });
 
 describe("a leader process registers itself with its key", () => {

@@ -3,8 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
+import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { until } from "../support/deployment.ts";
-import { type FleetNode, Fleets, forEach } from "../support/fleets.ts";
+import { type FleetNode, Fleets } from "../support/fleets.ts";
+import { forEach } from "../support/for-each.ts";
 
 const AT_ONCE = 32;
 /** Longer than what counts as "in use". */
@@ -13,6 +15,9 @@ const IDLE_MS = 61_000;
 const TOLD_MS = 300;
 /** Long enough for a few rounds of everything that is timed, and that should not happen. */
 const QUIET_MS = 1_500;
+
+/** Longer than a newcomer has to live before it is given anything. */
+const LIVED_MS = 4_000;
 
 const machines = (count: number) =>
   Array.from({ length: count }, (_, index) => `tally/m${index}` as MachineId);
@@ -155,6 +160,20 @@ test("a leader that joins gets what belongs to it, once, while every command suc
   expectAtHome(fleets, all);
   expect(one.led.length).toBe(led);
   expect(new Set(newcomer.led).size).toBe(newcomer.led.length);
+});
+
+test("a leader that cannot reach the tables gets nothing that is in use", async () => {
+  const {
+    fleets,
+    all,
+    nodes: [one],
+  } = await started(1, 20);
+  const newcomer = await fleets.join({ isCutOff: true });
+  await until(() => one.peers.hasLived(one.peers.live[0] as Identity, LIVED_MS));
+  expect([one.fleet.leads, newcomer.fleet.leads]).toEqual([all.length, 0]);
+  one.fleet.drain();
+  await sleep(QUIET_MS);
+  expect(one.fleet.leads).toBe(all.length);
 });
 
 test("a leader that drains hands all over, takes nothing new, and is missed by nobody when it is stopped", async () => {

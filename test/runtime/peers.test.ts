@@ -7,9 +7,16 @@ import { expect, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
-import { decodeMessage, encodeMessage, type Led, leadsMessage } from "../../shared/runtime/peers/message.ts";
+import {
+  decodeMessage,
+  encodeMessage,
+  type Led,
+  leadsMessage,
+  ledIn,
+} from "../../shared/runtime/peers/message.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
 import { PEER_PATH } from "../../shared/runtime/peers/watched.ts";
 
@@ -129,6 +136,66 @@ test("who is unfit or leaving is passed over", async () => {
   expect(one.peers.isUnfit(peer, MACHINE)).toBe(true);
   expect(one.peers.candidates).toEqual([]);
   expect(one.peers.live).toEqual([peer]);
+});
+
+test("who drains is no candidate, and lives", async () => {
+  const [one, other] = [await node(), await node()];
+  one.peers.watch(other.address);
+  const [peer] = await once(one.peers, "live");
+  await other.peers.met(1);
+  other.peers.tell({ type: "draining" });
+  await once(one.peers, "draining");
+  expect([one.peers.candidates, one.peers.draining, one.peers.live]).toEqual([[], [peer], [peer]]);
+});
+
+test("a newcomer is counted with once it has said all that it leads, and which of that is used", async () => {
+  const all = Array.from({ length: 1_000 }, (_, index) => ({
+    ...led(),
+    machine: `bank/m${index}` as MachineId,
+  }));
+  const [one, other] = [await node(), await node({ led: all })];
+  const used = once(one.peers, "used");
+  one.peers.watch(other.address);
+  const [peer] = await once(one.peers, "live");
+  expect(one.peers.countLed(peer)).toBe(all.length);
+  expect(one.peers.led).toEqual(all);
+  await other.peers.met(1);
+  other.peers.tell({ type: "used", machines: [[MACHINE, 5]] });
+  expect(await used).toEqual([peer, [[MACHINE, 5]]]);
+});
+
+test("who hears what is chosen is known, until it is gone", async () => {
+  const [one, other] = [await node(), await node()];
+  const otherLive = once(other.peers, "live");
+  one.peers.watch(other.address);
+  const [peer] = await once(one.peers, "live");
+  const [watcher] = await otherLive;
+  expect(other.peers.isFollowedBy(watcher, MACHINE)).toBe(false);
+  one.peers.follow(peer, MACHINE, 1 as Slot);
+  while (!other.peers.isFollowedBy(watcher, MACHINE)) await sleep(1);
+  one.peers.close();
+  while (other.peers.isFollowedBy(watcher, MACHINE)) await sleep(1);
+});
+
+test("machines on the same tables say only once where those are", () => {
+  const acceptors = ["a1", "a2", "a3"].map((id) => {
+    const location = `/tables/${id}.sqlite`;
+    return { id: id as AcceptorId, kind: "sqlite", location, incarnation: "i".repeat(32) };
+  });
+  const quorums = majority(acceptors.map(({ id }) => id));
+  const all = Array.from({ length: 10 }, (_, index) => {
+    const { location, ...rest } = led();
+    const machine = `bank/m${index}` as MachineId;
+    return {
+      ...rest,
+      machine,
+      location: { ...location, acceptors, configuration: { ...location.configuration, quorums } },
+    };
+  });
+  const text = encodeMessage(leadsMessage(all));
+  expect(text.split("a2.sqlite").length).toBe(2);
+  const message = decodeMessage(text);
+  expect(message.type === "leads" && ledIn(message)).toEqual(all);
 });
 
 test.each([["a browser", { origin: "http://evil.example" }]])("%s cannot listen", async (_, headers) => {

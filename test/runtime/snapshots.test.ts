@@ -87,6 +87,7 @@ describe("snapshots", () => {
     const told: unknown[] = [];
     const snapshots = new Snapshots({
       slots: SLOTS,
+      source: { file: "" },
       take: (order, signal) =>
         new Promise((taken, failed) => {
           tries.push({ order, signal, taken, failed });
@@ -105,7 +106,7 @@ describe("snapshots", () => {
   const takenAt = (slot: number): Taken => {
     return { slot: slot as Slot, snapshot: `${slot}-1-d`, parts: 1, bytes: 1, truncated: IDS, left: [] };
   };
-  const subject = (usedAt = 0) => ({ usedAt, location: { acceptors: [] } });
+  const subject = (usedAt = 0) => ({ usedAt, tables: () => [] });
 
   it("are taken one at a time, first of the machine used last", async () => {
     const deployment = new Deployment();
@@ -184,7 +185,12 @@ describe("snapshots", () => {
     const deployment = new Deployment();
     const first = await deployment.lead("tally/one");
     await add(first, SLOTS);
-    await deployment.take({ machine: first.machine, configuration: CONFIGURATION, acceptors: [] });
+    await deployment.take({
+      machine: first.machine,
+      configuration: CONFIGURATION,
+      acceptors: [],
+      source: { file: "" },
+    });
     first.host.resign();
     const { snapshots, tries } = manual(deployment);
     const second = await deployment.lead("tally/one");
@@ -203,7 +209,12 @@ describe("a snapshot taken while the machine is led", () => {
     const hosted = await deployment.lead("tally/one");
     await add(hosted, 203);
     const [taken] = await Promise.all([
-      deployment.take({ machine: hosted.machine, configuration: CONFIGURATION, acceptors: [] }),
+      deployment.take({
+        machine: hosted.machine,
+        configuration: CONFIGURATION,
+        acceptors: [],
+        source: { file: "" },
+      }),
       add(hosted, 20),
     ]);
     expect(taken.slot).toBeGreaterThanOrEqual(200);
@@ -224,6 +235,7 @@ describe("a snapshot taken while the machine is led", () => {
       machine: "tally/one" as MachineId,
       configuration: { ...CONFIGURATION, quorums },
       acceptors: [],
+      source: { file: "" },
     };
     await expect(deployment.take(order)).rejects.toThrow(/no snapshot of tally\/one was taken: no table/);
   });
@@ -238,6 +250,7 @@ describe("the log of a machine that was truncated", () => {
       machine: hosted.machine,
       configuration: CONFIGURATION,
       acceptors: [],
+      source: { file: "" },
     });
     await add(hosted, 300);
     return { deployment, hosted, through: slot };
@@ -258,7 +271,12 @@ describe("the log of a machine that was truncated", () => {
   it("breaks off, saying so, when it is truncated while it is read; and one that was not begun begins later", async () => {
     const { deployment, hosted, through } = await truncated();
     const reading = deployment.historyOf(hosted, through + 1);
-    const order = { machine: hosted.machine, configuration: CONFIGURATION, acceptors: [] };
+    const order = {
+      machine: hosted.machine,
+      configuration: CONFIGURATION,
+      acceptors: [],
+      source: { file: "" },
+    };
     expect((await reading.next()).value?.[0]).toBe(through + 1);
     const { slot } = await deployment.take(order);
     await expect(slotsOf(reading)).rejects.toMatchObject({ code: "trimmed", trimmedThrough: slot });
@@ -280,7 +298,12 @@ describe("the log of a machine that was truncated", () => {
     const hosted = await deployment.lead("tally/one");
     await add(hosted, 400);
     const one = { ...CONFIGURATION, quorums: majority([IDS[0] as AcceptorId]) };
-    await deployment.take({ machine: hosted.machine, configuration: one, acceptors: [] });
+    await deployment.take({
+      machine: hosted.machine,
+      configuration: one,
+      acceptors: [],
+      source: { file: "" },
+    });
     expect((await slotsOf(deployment.historyOf(hosted)))[0]).toBe(1);
     expect((await slotsOf(deployment.historyOf(hosted, 1))).length).toBe(400);
   });
@@ -292,7 +315,12 @@ describe("a reconfiguration of a machine that was truncated", () => {
     const hosted = await deployment.lead("tally/one");
     await add(hosted, 400);
     const { machine } = hosted;
-    const { slot } = await deployment.take({ machine, configuration: CONFIGURATION, acceptors: [] });
+    const { slot } = await deployment.take({
+      machine,
+      configuration: CONFIGURATION,
+      acceptors: [],
+      source: { file: "" },
+    });
     await add(hosted, 40);
     const quorums = majority(["a1", "a2", "a4"] as AcceptorId[]);
     deployment.stores.learn([{ id: "a4" as AcceptorId, kind: "memory", location: "a4", incarnation: "a4" }]);

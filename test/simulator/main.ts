@@ -5,7 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { Coverage, FAULTS, type Fault } from "./faults.ts";
-import type { Overrides, Rates, SubjectName } from "./options.ts";
+import type { Form, Overrides, Rates, SubjectName } from "./options.ts";
 import { type Outcome, run } from "./run.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { Violation } from "./violation.ts";
@@ -24,6 +24,8 @@ const { values: flags } = parseArgs({
     events: { type: "string" },
     stress: { type: "string" },
     vertical: { type: "string" },
+    horizontal: { type: "string" },
+    alpha: { type: "string" },
     truncation: { type: "string" },
   },
 });
@@ -32,7 +34,7 @@ const { values: flags } = parseArgs({
 const PROGRESS_SEEDS = 10_000;
 
 function overridesOf(): Overrides {
-  const { subject, lanes, chunk, quorums, events, stress, vertical, truncation } = flags;
+  const { subject, lanes, chunk, quorums, events, stress, vertical, truncation, horizontal, alpha } = flags;
   return {
     ...(subject !== undefined && { subject: subject as SubjectName }),
     ...(lanes !== undefined && { lanes: Number(lanes) }),
@@ -40,18 +42,29 @@ function overridesOf(): Overrides {
     ...(quorums !== undefined && { quorums }),
     ...(events !== undefined && { events: Number(events) }),
     ...(vertical !== undefined && { vertical: vertical === "yes" }),
+    ...(horizontal !== undefined && { horizontal: horizontal as Form }),
+    ...(alpha !== undefined && { alpha: Number(alpha) }),
     ...(truncation !== undefined && { truncation: truncation === "yes" }),
     ...(stress !== undefined && { stress: stress.split(",") as (keyof Rates)[] }),
   };
 }
 
+const FLAGS = [
+  "subject",
+  "lanes",
+  "chunk",
+  "quorums",
+  "events",
+  "stress",
+  "vertical",
+  "truncation",
+  "horizontal",
+  "alpha",
+] as const;
+
 /** The flags that make this run what it is, as they were given. */
 function replayOf({ seed }: Outcome): string {
-  const given = (
-    ["subject", "lanes", "chunk", "quorums", "events", "stress", "vertical", "truncation"] as const
-  )
-    .filter((name) => flags[name] !== undefined)
-    .map((name) => ` --${name} ${flags[name]}`);
+  const given = FLAGS.filter((name) => flags[name] !== undefined).map((name) => ` --${name} ${flags[name]}`);
   return `node --conditions=source test/simulator/main.ts --seed ${seed}${given.join("")} --trace`;
 }
 

@@ -161,8 +161,8 @@ export class Nemesis {
   #mayForget(table: Table): boolean {
     const { registrar, tableChecks, options } = this.#world;
     if (!this.#owner.isActivated) return false;
-    return registrar.live.every(({ number }) => {
-      const configured = tableChecks.configured(number);
+    return registrar.live.every((configuration) => {
+      const configured = tableChecks.look(configuration);
       const bit = configured.bitOf(table);
       const rest = configured.survivors & ~bit;
       const isEnough = options.doomed ? configured.families.isRead(rest) : canProgress(configured, rest);

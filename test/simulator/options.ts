@@ -48,6 +48,14 @@ export interface VerticalRates {
   readonly stale: number;
 }
 
+/** Of a machine whose configuration is part of its state. */
+export interface HorizontalOptions extends VerticalRates {
+  /** Absent: the epoch form. */
+  readonly alpha?: number;
+  /** A reconfiguration command expects another configuration than the current one. */
+  readonly wrongExpect: number;
+}
+
 /** Of snapshots, and of truncating by them. */
 export interface TruncationRates {
   /** A process that executes a chunk's last slot truncates. */
@@ -69,6 +77,8 @@ export interface Options {
   readonly rates: Rates;
   /** Absent: the first configuration stays. */
   readonly vertical?: VerticalRates;
+  /** Or the machine reconfigures itself. */
+  readonly horizontal?: HorizontalOptions;
   /** Absent: all chunks stay. */
   readonly truncation?: TruncationRates;
   /** Events of the safety phase. */
@@ -79,6 +89,9 @@ export interface Options {
   readonly thinkMs: number;
 }
 
+/** `no`: the first configuration stays, or is replaced through a registry. */
+export type Form = "no" | "epoch" | "alpha";
+
 /** What flags may fix; everything else is drawn. */
 export interface Overrides {
   readonly subject?: SubjectName;
@@ -87,6 +100,8 @@ export interface Overrides {
   readonly quorums?: string;
   readonly events?: number;
   readonly vertical?: boolean;
+  readonly horizontal?: Form;
+  readonly alpha?: number;
   readonly truncation?: boolean;
   /** Names of rates to be at their highest. */
   readonly stress?: readonly (keyof Rates)[];
@@ -142,6 +157,9 @@ const VERTICAL_RATES_MAX: VerticalRates = {
   stale: 0.2,
 };
 
+/** How often a run that is not reconfigured vertically is reconfigured horizontally. */
+const HORIZONTAL = 0.4;
+const WRONG_EXPECT_MAX = 0.4;
 /** How often a run truncates. */
 const TRUNCATION = 0.5;
 const TRUNCATE_MAX = 0.1;
@@ -153,23 +171,32 @@ export interface Draws {
   readonly random: Random;
   readonly vertical: Random;
   readonly truncation: Random;
+  readonly horizontal: Random;
 }
 
-export function drawOptions({ random, vertical, truncation }: Draws, overrides: Overrides): Options {
+export function drawOptions(
+  { random, vertical, truncation, horizontal }: Draws,
+  overrides: Overrides,
+): Options {
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
   const drawn = subject === "registry" ? REGISTRY_GEOMETRY : random.pick(GEOMETRIES);
   const lanes = overrides.lanes ?? drawn.lanes;
   const name = random.pick(Object.keys(QUORUMS));
   const isTruncating = overrides.truncation ?? truncation.chance(TRUNCATION);
-  const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && subject === "ledger");
+  const mayBeVertical = subject === "ledger" && (overrides.horizontal ?? "no") === "no";
+  const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && mayBeVertical);
+  const form = overrides.horizontal ?? drawForm(horizontal);
+  const isHorizontal = !isVertical && form !== "no";
+  const quorums = quorumsNamed(overrides.quorums ?? (subject === "registry" ? "majority3" : name));
   return {
     subject,
     geometry: { lanes, chunkSlots: overrides.chunkSlots ?? Math.min(lanes, drawn.chunkSlots) },
-    quorums: quorumsNamed(overrides.quorums ?? (subject === "registry" ? "majority3" : name)),
+    quorums: isHorizontal && quorums.witnesses.length > 0 ? majority(quorums.acceptors) : quorums,
     processes: 2 + random.below(3),
     clients: 1 + random.below(8),
     rates: drawRates(random, new Set(overrides.stress)),
     ...(isVertical && { vertical: drawVerticalRates(vertical) }),
+    ...(isHorizontal && { horizontal: drawHorizontal(horizontal, form, lanes, overrides.alpha) }),
     ...(isTruncating && { truncation: drawTruncation(truncation) }),
     events: overrides.events ?? 3_000 + random.below(5_000),
     doomed: random.chance(0.1),
@@ -200,6 +227,21 @@ function drawVerticalRates(random: Random): VerticalRates {
   return Object.fromEntries(rates) as VerticalRates;
 }
 
+function drawForm(random: Random): Form {
+  if (!random.chance(HORIZONTAL)) return "no";
+  return random.chance(0.5) ? "epoch" : "alpha";
+}
+
+/** α at its bounds as often as between them. */
+function drawHorizontal(random: Random, form: Form, lanes: number, fixed?: number): HorizontalOptions {
+  const alpha = fixed ?? random.pick([1, lanes, 1 + random.below(lanes)]);
+  return {
+    ...drawVerticalRates(random),
+    wrongExpect: WRONG_EXPECT_MAX * random.fraction(),
+    ...(form === "alpha" && { alpha }),
+  };
+}
+
 const A = (...indexes: number[]): AcceptorId[] => indexes.map((index) => `t${index}` as AcceptorId);
 
 function spec(acceptors: number, read: Family, write: Family, witnesses: AcceptorId[] = []): QuorumSpec {
@@ -225,13 +267,24 @@ const QUORUMS: Readonly<Record<string, QuorumSpec>> = {
   witnessRead2Write3: spec(4, { atLeast: 2 }, { atLeast: 3 }, A(3)),
 };
 
+/** One of the quorum systems above that have no witnesses, with other acceptors in place of its own. */
+export function drawFullQuorums(
+  random: Random,
+  acceptors: (count: number) => readonly AcceptorId[],
+): QuorumSpec {
+  const full = Object.values(QUORUMS).filter(({ witnesses }) => witnesses.length === 0);
+  return renamed(random.pick(full), acceptors);
+}
+
 /** One of the quorum systems above, with other acceptors in place of its own. */
 export function drawQuorums(random: Random, acceptors: (count: number) => readonly AcceptorId[]): QuorumSpec {
-  const text = JSON.stringify(random.pick(Object.values(QUORUMS)));
-  const named = (JSON.parse(text) as QuorumSpec).acceptors;
-  const chosen = acceptors(named.length);
-  const renamed = text.replace(/"t(\d+)"/g, (_, index) => JSON.stringify(chosen[Number(index)]));
-  return JSON.parse(renamed) as QuorumSpec;
+  return renamed(random.pick(Object.values(QUORUMS)), acceptors);
+}
+
+function renamed(spec: QuorumSpec, acceptors: (count: number) => readonly AcceptorId[]): QuorumSpec {
+  const chosen = acceptors(spec.acceptors.length);
+  const text = JSON.stringify(spec).replace(/"t(\d+)"/g, (_, index) => JSON.stringify(chosen[Number(index)]));
+  return JSON.parse(text) as QuorumSpec;
 }
 
 export function quorumsNamed(name: string): QuorumSpec {

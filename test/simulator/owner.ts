@@ -6,6 +6,7 @@
 
 import { backoffMs } from "../../shared/backoff.ts";
 import type { TheseusError } from "../../shared/errors.ts";
+import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import type { Abdication } from "../../shared/protocol/leader.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
@@ -14,7 +15,9 @@ import type { Slot } from "../../shared/protocol/slot.ts";
 import { type Snapshot, snapshotOf } from "../../shared/protocol/snapshot.ts";
 import type { Command } from "../../shared/protocol/value.ts";
 import { configurationOf } from "../../shared/runtime/host.ts";
-import { drawQuorums } from "./options.ts";
+import type { Bootstrap } from "./bootstrap.ts";
+import type { Epochs } from "./checks/epochs.ts";
+import { drawFullQuorums, drawQuorums } from "./options.ts";
 import { MACHINE, Process, type ProcessEvents } from "./process.ts";
 import { Reconfiguration } from "./reconfiguration.ts";
 import { check } from "./violation.ts";
@@ -27,6 +30,10 @@ export type Heard =
   | { readonly error: TheseusError };
 export type Hear = (heard: Heard) => void;
 
+/** How often a reconfiguration takes over acceptors that are lost. */
+const BAD_WELCOME = 0.1;
+/** How often a horizontal one may have witnesses, and is void. */
+const WITNESSES = 0.1;
 const RESTART_MS_MAX = 200;
 const LATE_SNAPSHOT_MS_MAX = 1_000;
 /** How long a leader that was deposed waits before it tries again, if it does. */
@@ -57,6 +64,7 @@ export class Owner {
         );
       },
       executed: (process, slot, text) => this.executed(process, slot, text),
+      epochInstalled: (process, configuration) => this.#epochInstalled(process, configuration),
       installed: (process, slot) => this.installed(process, slot),
       ended: (process) => this.#ended(process),
     };
@@ -107,14 +115,49 @@ export class Owner {
     return configuration;
   }
 
+  /** A process says that nothing depends on older configurations any more. */
+  #epochInstalled(process: Process, configuration: Configuration): void {
+    const { tableChecks, bootstrap } = this.#world;
+    check(
+      "INSTALLED",
+      tableChecks.isInstalled(configuration.number),
+      () => `${process.name} takes configuration ${configuration.number} for installed`,
+    );
+    bootstrap?.moveTo(configuration);
+    this.#learnOf(process, configuration);
+  }
+
+  /** A command of the machine itself: mostly to a leader, and sometimes to two. */
+  #reconfigureHorizontally(bootstrap: Bootstrap, { current }: Epochs, wrongExpect: number): void {
+    const { random, coverage, processes, isHealed } = this.#world;
+    coverage.hit("reconfigurationAsked");
+    const isWrong = !isHealed && random.chance(wrongExpect);
+    if (isWrong) coverage.hit("wrongExpect");
+    const expect = (current.number + (isWrong ? random.pick([-1, 1]) : 0)) as ConfigurationNumber;
+    const acceptors = (count: number): readonly AcceptorId[] => this.#drawAcceptors(current, 0, count);
+    const quorums =
+      !isHealed && random.chance(WITNESSES)
+        ? drawQuorums(random, acceptors)
+        : drawFullQuorums(random, acceptors);
+    const reconfigure = { expect, quorums };
+    bootstrap.asked(reconfigure);
+    const leaders = processes.filter(({ host, isAlive }) => isAlive && host.serving);
+    for (let copies = random.pick([1, 1, 2]); copies > 0; copies--)
+      this.ask(random.pick(leaders.length > 0 ? leaders : processes), { reconfigure }, () => {});
+  }
+
   /** From the active configuration, as far as the process knows, to another one. */
   reconfigure(process: Process): void {
-    const { processes, coverage } = this.#world;
+    const { processes, coverage, bootstrap, epochs, options } = this.#world;
     if (!this.isActivated || !process.isAlive || process.reconfiguration !== undefined) return;
+    if (bootstrap !== undefined && epochs !== undefined)
+      return this.#reconfigureHorizontally(bootstrap, epochs, options.horizontal?.wrongExpect ?? 0);
     coverage.hit("reconfigure");
     if (processes.some((other) => other.reconfiguration !== undefined)) coverage.hit("rivalReconfiguration");
     if (process.host.serving) coverage.hit("leaderReconfigures");
-    const quorums = drawQuorums(this.#world.random, (count) => this.#drawAcceptors(process, count));
+    const quorums = drawQuorums(this.#world.random, (count) =>
+      this.#drawAcceptors(process.known, BAD_WELCOME, count),
+    );
     this.#world.trace(() => `${process.name} reconfigures to ${JSON.stringify(quorums)}`);
     process.reconfiguration = new Reconfiguration(this.#world, this, process, quorums);
     const { reconfiguration } = process;
@@ -122,12 +165,12 @@ export class Owner {
   }
 
   /** Some of the old ones, mostly such as work, and fresh ones for the rest; in any order. */
-  #drawAcceptors(process: Process, count: number): readonly AcceptorId[] {
+  #drawAcceptors(old: Configuration, badWelcome: number, count: number): readonly AcceptorId[] {
     const { random, isHealed } = this.#world;
     const acceptors: AcceptorId[] = [];
-    const isBadWelcome = !isHealed && random.chance(0.1);
+    const isBadWelcome = !isHealed && random.chance(badWelcome);
     const kept = random.pick([0, 0.5, 0.9]);
-    for (const id of process.known.quorums.acceptors) {
+    for (const id of old.quorums.acceptors) {
       const { isLost, incarnation } = this.#world.table(id);
       if ((isBadWelcome || (!isLost && incarnation === 0)) && random.chance(kept)) acceptors.push(id);
     }
@@ -152,7 +195,7 @@ export class Owner {
     registrar.lookup(process, (active) => {
       if (active === undefined) return;
       this.#learnOf(process, active);
-      const isStuck = isFenced && active.number === known.number;
+      const isStuck = isFenced && active.number === known.number && this.#world.bootstrap === undefined;
       // Fenced, and nobody finishes what the fence was for: somebody has to (PROTOCOL §4 step 2).
       if (isStuck && (this.#isInCharge(process) || random.chance(verticalRates.reconfigureWhenFenced)))
         this.reconfigure(process);
@@ -208,6 +251,9 @@ export class Owner {
   #serving(process: Process): void {
     this.#world.trace(() => `${process.name} serves at ${process.host.ballot}`);
     this.#attempts.delete(process);
+    const { configuration } = process.host;
+    if (configuration !== undefined && configuration.number > process.known.number)
+      this.#world.coverage.hit("walkedOn");
     this.#announce(process);
     for (const invocation of this.#invocations.get(process) ?? []) invocation();
     this.#invocations.delete(process);
@@ -237,12 +283,17 @@ export class Owner {
     check("WINDOW", abdication.why !== "alarm", () => JSON.stringify(abdication));
     if (abdication.why === "damaged")
       check("HEAD_CLAIM", this.isSuspect(abdication.acceptor), () => JSON.stringify(abdication));
-    if (this.#world.options.vertical !== undefined) this.#lookUpIfOver(process, abdication);
+    if (this.#isReconfigured) this.#lookUpIfOver(process, abdication);
     if (this.#areHandlers) return this.#leadAgainForInvocations(process);
     if (this.#world.isHealed || !random.chance(0.4)) return;
     // Now and then at once, inside the driver's own step.
     if (random.chance(0.1)) return this.tryToLead(process);
     process.ports.after(random.between(0, RETRY_MS_MAX), () => this.tryToLead(process));
+  }
+
+  get #isReconfigured(): boolean {
+    const { vertical, horizontal } = this.#world.options;
+    return vertical !== undefined || horizontal !== undefined;
   }
 
   /** Its configuration may be over, or need another one. */
@@ -270,7 +321,7 @@ export class Owner {
   executed(process: Process, slot: Slot, text: string): void {
     const before = this.#applied.get(process) ?? (0 as Slot);
     this.#applied.set(process, slot);
-    this.#world.replicas.executed(process.name, before, slot, text, process.host.replica.state);
+    this.#world.replicas.executed(process.name, before, slot, text, process.host.replica);
     this.#truncateNowAndThen(process, slot);
     if (!process.host.leading || this.#areHandlers) return;
     for (const other of this.#world.processes) if (other !== process) this.#send(other, slot, text);

@@ -25,6 +25,7 @@ export interface ProcessEvents {
   abdicated(process: Process, abdication: Abdication): void;
   lost(process: Process, acceptor: AcceptorId): void;
   executed(process: Process, slot: Slot, text: string): void;
+  epochInstalled(process: Process, configuration: Configuration): void;
   installed(process: Process, slot: Slot): void;
   ended(process: Process): void;
 }
@@ -68,8 +69,12 @@ export class Process {
         abdicated: (abdication) => this.say(() => events.abdicated(this, abdication)),
         lost: (acceptor) => this.say(() => events.lost(this, acceptor)),
         executed: (slot, text) => this.say(() => events.executed(this, slot, text)),
+        epochInstalled: (configuration) => this.say(() => events.epochInstalled(this, configuration)),
         installed: (slot) => this.say(() => events.installed(this, slot)),
       },
+      ...(world.options.horizontal && {
+        horizontal: { ...world.options.horizontal, first: world.configuration },
+      }),
     });
   }
 
@@ -141,7 +146,9 @@ export class Process {
           if (this.truncations === 0 && verbs.some(({ verb, key }) => verb === "put" && key.kind === "part"))
             this.#world.coverage.hit("snapshotCopied");
           const request = { sender: this.name, table, verbs, done: answered };
-          this.#world.network.ask(incarnation === undefined ? request : { ...request, incarnation });
+          const isFounding = verbs.some(({ verb }) => verb === "create");
+          const only = isFounding ? REGISTERED_INCARNATION : incarnation;
+          this.#world.network.ask(only === undefined ? request : { ...request, incarnation: only });
         }),
       after: (delayMs, call) => {
         let isCancelled = false;

@@ -31,6 +31,7 @@ const LIVENESS_EVENTS_MAX = 60_000;
 /** Answers that each client must get once faults are over. */
 const ANSWERS_OWED = 4;
 const BETWEEN_ATTEMPTS_MS = 25;
+const BETWEEN_RECONFIGURATIONS_MS = 100;
 /** A leader looks its configuration up so often, in attempts. */
 const LOOKUP_EVERY = 10;
 /** How long a reconfiguration goes on that began before faults were over. */
@@ -40,7 +41,12 @@ const ATTEMPTS_MAX = 20;
 
 export function run(seed: number, overrides: Overrides, trace?: (line: string) => void): Outcome {
   const random = new Random(seed);
-  const draws = { random, vertical: new Random(seed + 2 ** 40), truncation: new Random(seed + 2 ** 41) };
+  const draws = {
+    random,
+    vertical: new Random(seed + 2 ** 40),
+    truncation: new Random(seed + 2 ** 41),
+    horizontal: new Random(seed + 2 ** 42),
+  };
   const options = drawOptions(draws, overrides);
   const world = new World(options, random, draws.vertical, trace);
   let violation: Violation | undefined;
@@ -83,12 +89,21 @@ class Run {
     const { active } = tableChecks;
     // Whoever can still read everything can go on with other acceptors.
     const isOwed =
-      canProgress(active, active.usable) ||
-      (options.vertical !== undefined && active.families.isRead(active.usable));
+      this.#canAllProgress || (options.vertical !== undefined && active.families.isRead(active.usable));
     check("LIVENESS", isOwed || options.doomed, () => "founding left too few acceptors to make progress");
     if (isOwed) this.#finish();
     tableChecks.checkAll();
     this.#world.answers.checkHistory();
+  }
+
+  /** Horizontally nobody outside helps: so must all that may be come to. */
+  get #canAllProgress(): boolean {
+    const { tableChecks, bootstrap } = this.#world;
+    const { active } = tableChecks;
+    if (bootstrap === undefined) return canProgress(active, active.usable);
+    return bootstrap.live
+      .map((each) => tableChecks.look(each))
+      .every((each) => canProgress(each, each.survivors));
   }
 
   /** Several processes found at once, and may end half-way; somebody tries again until it is done. */
@@ -134,7 +149,24 @@ class Run {
     for (const client of this.#clients) client.stop();
     const isQuiet = (): boolean => this.#clients.every((client) => client.isIdle);
     this.#runUntil(isQuiet, LIVENESS_EVENTS_MAX, "a client's last command is not answered");
+    this.#reconfigureOnceMore();
     this.#catchUp();
+  }
+
+  /** A reconfiguration takes effect with no command after it, as long as somebody leads. */
+  #reconfigureOnceMore(): void {
+    const { epochs, options, processes, scheduler } = this.#world;
+    // Handlers lead only while somebody asks them for something.
+    if (epochs === undefined || options.subject === "registry") return;
+    const { number } = epochs.current;
+    const isOver = (): boolean => epochs.current.number > number;
+    const ask = (): void => {
+      const [process] = processes;
+      if (process !== undefined && !isOver() && epochs.next === undefined) this.#owner.reconfigure(process);
+      if (!isOver()) scheduler.after(BETWEEN_RECONFIGURATIONS_MS, ask);
+    };
+    ask();
+    this.#runUntil(isOver, LIVENESS_EVENTS_MAX, "a reconfiguration never takes effect");
   }
 
   /** A try that began while there were faults may wait for a table that does not exist any more. */
@@ -150,13 +182,14 @@ class Run {
   #keepLeading(): void {
     const { scheduler, processes, options } = this.#world;
     if (options.subject === "registry") return;
+    const isReconfigured = options.vertical !== undefined || options.horizontal !== undefined;
     let attempts = 0;
     let tries = 0;
     const attempt = (): void => {
       const [process] = processes;
       if (process !== undefined && this.#needsOthers) this.#owner.reconfigure(process);
       // A leader with nothing that it may propose asks no table, and none can tell it that it is over.
-      if (process?.host.leading && options.vertical !== undefined && tries++ % LOOKUP_EVERY === 0)
+      if (process?.host.leading && isReconfigured && tries++ % LOOKUP_EVERY === 0)
         this.#owner.lookUp(process);
       if (process?.isAlive && !process.host.leading && process.reconfiguration === undefined) {
         check("LIVENESS", ++attempts <= ATTEMPTS_MAX, () => `nobody leads after ${ATTEMPTS_MAX} attempts`);

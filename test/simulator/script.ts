@@ -45,10 +45,11 @@ export class Script {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
     const options = drawOptions(
-      { random, vertical: random, truncation: random },
+      { random, vertical: random, horizontal: random, truncation: random },
       {
         subject: "ledger",
         vertical: false,
+        horizontal: "no",
         truncation: false,
         lanes,
         chunkSlots,

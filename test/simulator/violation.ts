@@ -17,6 +17,10 @@ export const CHECKS = {
   ENDORSED: "a reconfiguration is activated if and only if enough endorsed it, or an operator answers for it",
   UNACTIVATED:
     "nothing is promised, executed, answered or archived from a configuration that is not activated",
+  EPOCHS:
+    "each slot is chosen, executed and archived in the configuration that it belongs to; what others choose is void",
+  ALPHA: "slot j is voted only once slot j - α is applied",
+  INSTALLED: "a configuration is said to be installed only when its tables hold what it inherits",
   LOST_IS_LOST: "only an acceptor that refused everything is reported as lost",
   NO_EXCEPTION: "the core and the driver never throw",
   LIVENESS: "once faults are over, every command gets a definite answer and a leader serves",

@@ -2,11 +2,16 @@
  * Everything that one run consists of, and nothing of the outside: two worlds of the same seed and flags go
  * through exactly the same events.
  */
+
+import type { Value } from "../../shared/protocol/acceptor.ts";
 import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import type { Slot } from "../../shared/protocol/slot.ts";
+import { Bootstrap } from "./bootstrap.ts";
 import { Answers } from "./checks/answers.ts";
 import { Canon } from "./checks/canon.ts";
+import { Epochs } from "./checks/epochs.ts";
 import { Replicas } from "./checks/replicas.ts";
 import { TableChecks } from "./checks/tables.ts";
 import { Endorsers } from "./endorsers.ts";
@@ -32,6 +37,9 @@ export class World {
   readonly tables: Table[] = [];
   readonly registrar: Registrar;
   readonly endorsers: Endorsers;
+  /** In its place, of a machine that is reconfigured horizontally. */
+  readonly bootstrap: Bootstrap | undefined;
+  readonly epochs: Epochs | undefined;
   readonly network: Network;
   readonly tableChecks: TableChecks;
   readonly canon: Canon;
@@ -51,21 +59,25 @@ export class World {
     this.#trace = trace;
     this.subject = options.subject === "registry" ? registry : ledger;
     this.configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums: options.quorums };
+    const { horizontal, geometry } = options;
+    this.epochs = horizontal && new Epochs({ first: this.configuration, ...horizontal }, geometry);
     this.tableChecks = new TableChecks({
-      geometry: options.geometry,
+      geometry,
       tables: this.tables,
-      onChosen: () => this.canon.extend(),
+      onChosen: (slot, _, configuration) => this.#chosen(slot, configuration),
+      ...(this.epochs && { epochs: this.epochs }),
+      prefix: () => this.canon.prefix,
       onSnapshot: (table, slot, frozen) => this.replicas.restored(table.id, slot, frozen),
     });
-    this.registrar = new Registrar(this, this.configuration);
     this.endorsers = new Endorsers(this, endorsing);
+    this.bootstrap = this.epochs && new Bootstrap(this, this.configuration, this.epochs);
+    this.registrar = this.bootstrap ?? new Registrar(this, this.configuration);
     for (const id of options.quorums.acceptors) this.#create(id);
     this.endorsers.prepare();
     this.tableChecks.add(this.configuration);
-    const { chosen } = this.tableChecks;
-    this.canon = new Canon(this.subject, (slot) => chosen.get(slot));
+    this.canon = new Canon(this.subject, (slot) => this.#chosenIn(slot), this.epochs);
     this.answers = new Answers(this.subject, this.canon);
-    this.replicas = new Replicas(this.subject, this.canon, this.tableChecks);
+    this.replicas = new Replicas(this.subject, this.canon, this.tableChecks, this.epochs);
     this.network = new Network({
       random,
       scheduler: this.scheduler,
@@ -73,6 +85,37 @@ export class World {
       rates: () => this.rates,
       trace: (line) => this.trace(line),
     });
+  }
+
+  #chosenIn(slot: Slot): Value | undefined {
+    const { chosen } = this.tableChecks;
+    if (this.epochs === undefined) return chosen.get(slot);
+    return this.tableChecks.configured(this.epochs.ownerOf(slot)).votes.chosen(slot);
+  }
+
+  #chosen(slot: Slot, configuration: number): void {
+    if (this.epochs === undefined) return this.canon.extend();
+    if (this.epochs.chose(configuration, slot)) this.coverage.hit("voidSlot");
+    this.canon.extend((executed, value) => this.#executed(this.epochs as Epochs, executed, value));
+  }
+
+  /** The log itself says which configurations there are. */
+  #executed(epochs: Epochs, slot: Slot, value: Value): void {
+    this.tableChecks.chosen.set(slot, value);
+    const isOver = epochs.executed(slot);
+    for (const configuration of [epochs.current, epochs.next?.configuration])
+      if (configuration !== undefined && this.tableChecks.configured(configuration.number) === undefined)
+        this.#addEpoch(epochs, configuration);
+    if (isOver) this.tableChecks.begin(epochs.current.number);
+  }
+
+  /** What was chosen before by the configuration that it replaces may belong to it. */
+  #addEpoch(epochs: Epochs, configuration: Configuration): void {
+    this.tableChecks.add(configuration);
+    const { votes } = this.tableChecks.configured(configuration.previous);
+    for (let slot = epochs.firstOf(configuration.number); slot <= votes.highestChosen; slot++)
+      if (votes.chosen(slot) !== undefined && epochs.chose(configuration.previous, slot))
+        this.coverage.hit("voidSlot");
   }
 
   /** A table that nobody has used yet; registered, so it may be proposed. */
@@ -88,7 +131,7 @@ export class World {
   }
 
   get verticalRates(): VerticalRates {
-    return (this.isHealed ? undefined : this.options.vertical) ?? NEVER;
+    return (this.isHealed ? undefined : (this.options.vertical ?? this.options.horizontal)) ?? NEVER;
   }
 
   get rates(): Rates {

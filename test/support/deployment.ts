@@ -24,6 +24,7 @@ export interface DeploymentOptions {
   readonly dir?: string;
   readonly leaders?: number;
   readonly tables?: number;
+  readonly spares?: number;
   /** Default: that of `theseus dev`. */
   readonly snapshotSlots?: number;
   /** The gateway's. Default: any free one. */
@@ -41,6 +42,7 @@ export async function startDeployment({
   dir,
   leaders = 2,
   tables = 3,
+  spares = 1,
   snapshotSlots,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
@@ -56,6 +58,8 @@ export async function startDeployment({
     String(leaders),
     "--tables",
     String(tables),
+    "--spares",
+    String(spares),
     ...(snapshotSlots === undefined ? [] : ["--snapshot-slots", String(snapshotSlots)]),
     "--json",
   ];

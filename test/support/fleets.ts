@@ -51,6 +51,7 @@ export class Fleets {
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
+  #joined = 0;
 
   private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
     this.#tables = tables;
@@ -67,7 +68,14 @@ export class Fleets {
       quorums: majority(ids("r")),
     };
     await found(ports, REGISTRY, configuration, REGISTRY_GEOMETRY);
-    const registry = new RegistryService(configuration, "f".repeat(32) as ProcessId, ports);
+    const registry = new RegistryService({
+      first: configuration,
+      process: "f".repeat(32) as ProcessId,
+      ports,
+      pointer: async () => ({ configuration, acceptors: [] }),
+      movePointer() {},
+      learn() {},
+    });
     for (const id of ids("a")) {
       const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
       await registry.command({ type: "registerAcceptor", acceptor });
@@ -75,9 +83,9 @@ export class Fleets {
     return new Fleets(tables, registry);
   }
 
-  /** One more leader process; resolves once those that live know each other. */
-  async join(): Promise<FleetNode> {
-    const number = this.nodes.length + 1;
+  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
+  async join({ isCutOff = false } = {}): Promise<FleetNode> {
+    const number = ++this.#joined;
     const id = `leader-${number}`;
     const server = createServer();
     server.listen(0, "127.0.0.1");
@@ -86,7 +94,7 @@ export class Fleets {
     const process = String(number).padStart(32, "0") as ProcessId;
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
-    const life = { isOver: false };
+    const life = { isOver: false, isCutOff };
     const ports = this.#portsOf(stores, life);
     const [led, failures]: [MachineId[], unknown[]] = [[], []];
     const events = {
@@ -149,12 +157,12 @@ export class Fleets {
     return this.nodes.filter(({ fleet }) => fleet.find(machine)?.isServing).map(({ id }) => id);
   }
 
-  #portsOf(stores: StorePool, life: { readonly isOver: boolean }): Ports {
+  #portsOf(stores: StorePool, life: { readonly isOver: boolean; readonly isCutOff: boolean }): Ports {
     const ports = productionPorts((acceptor) => stores.get(acceptor));
     return {
       ...ports,
       ask: (acceptor, machine, verbs, done) => {
-        if (!life.isOver)
+        if (!life.isOver && !life.isCutOff)
           ports.ask(acceptor, machine, verbs, (outcomes) => {
             if (!life.isOver) done(outcomes);
           });
@@ -217,17 +225,4 @@ async function sendTo(node: FleetNode, machine: MachineId, amount: number): Prom
     if (error instanceof TheseusError) return error;
     throw error;
   }
-}
-
-/** Does it for each, at most so many at once. */
-export async function forEach<Item>(
-  items: readonly Item[],
-  atOnce: number,
-  act: (item: Item) => Promise<unknown>,
-): Promise<void> {
-  const queue = items.values();
-  const worker = async () => {
-    for (const item of queue) await act(item);
-  };
-  await Promise.all(Array.from({ length: atOnce }, worker));
 }

@@ -151,9 +151,17 @@ export class MemoryBackend implements Backend {
     return {
       leaders: [],
       acceptors: [],
-      registry: { configuration: 1, acceptors: [], address: "" },
+      registry: { configuration: 1, acceptors: [], address: "", outbox: 0 },
       machines: [],
     };
+  }
+
+  async startLeader(nonce: string) {
+    return { request: `start ${nonce}`, leader: "leader-2" };
+  }
+
+  async retireLeader(leader: string) {
+    return { retired: leader };
   }
 
   async machines(after: string, limit: number): Promise<readonly string[]> {

@@ -1,7 +1,7 @@
 /** `GET /v1/status`: the whole deployment as one process sees it, gathered when somebody asks. */
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { AcceptorServer } from "../../protocol/registry.ts";
+import type { AcceptorRecord } from "../../protocol/pool.ts";
 import type { DeploymentStatus, MachineStatus } from "../../wire.ts";
 import type { Led } from "../peers/message.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
@@ -35,12 +35,16 @@ export async function deploymentStatus(
     ...[...fleet.members].map((m) => m.machine),
   ]);
   return {
-    leaders: leaders(fleet),
+    leaders: leaders(
+      fleet,
+      servers?.leaders.map(({ id }) => id),
+    ),
     acceptors: await Promise.all(acceptors.map((acceptor) => acceptorStatus(acceptor, stores, machines))),
     registry: {
       configuration: registryStatus?.configuration.number ?? 0,
       acceptors: registryStatus?.configuration.quorums.acceptors ?? [],
       address: registry.url,
+      outbox: registryStatus?.outbox ?? 0,
     },
     machines: await Promise.all(
       [...machines]
@@ -52,7 +56,8 @@ export async function deploymentStatus(
   };
 }
 
-function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
+/** Of those that do not answer, the ones that the registry still counts on; all, when it does not answer either. */
+function leaders(fleet: Fleet, registered: readonly string[] | undefined): DeploymentStatus["leaders"] {
   const { self, peers, candidates } = fleet;
   const stateOf = (isDraining: boolean, leads: number): string => {
     if (!isDraining) return "live";
@@ -64,13 +69,15 @@ function leaders(fleet: Fleet): DeploymentStatus["leaders"] {
     state: stateOf(peers.isDraining(peer), peers.countLed(peer)),
   }));
   const live = [own, ...others].map(({ id, address, pid, state }) => ({ id, address, pid, state }));
-  const silent = peers.silent.map((peer) => ({ ...peer, state: "suspected" }));
+  const silent = peers.silent
+    .filter(({ id }) => registered?.includes(id) ?? true)
+    .map((peer) => ({ ...peer, state: "suspected" }));
   return [...live, ...silent].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
 /** A table says whether it is there; it knows nothing of its use, so any machine's Head will do. */
 async function acceptorStatus(
-  { id, kind, location }: AcceptorServer,
+  { id, kind, location, state: role, replacement }: AcceptorRecord,
   stores: StorePool,
   machines: ReadonlySet<MachineId>,
 ): Promise<DeploymentStatus["acceptors"][number]> {
@@ -81,7 +88,8 @@ async function acceptorStatus(
   const outcome = outcomes?.[0];
   const isLost = outcome?.outcome === "refused" && outcome.gone === true;
   const isSilent = outcome === undefined || outcome.outcome === "unknown";
-  return { id, kind, location, role: "acceptor", state: isLost ? "lost" : isSilent ? "suspected" : "live" };
+  const state = isLost ? "lost" : isSilent ? "suspected" : "live";
+  return { id, kind, location, role, state, ...(replacement === undefined ? {} : { replacement }) };
 }
 
 async function machineStatus(

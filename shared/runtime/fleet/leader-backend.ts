@@ -17,6 +17,8 @@ import type {
   MachineStatus,
   ReconfigureAnswer,
   ReconfigureRequest,
+  RetireLeaderAnswer,
+  StartLeaderAnswer,
 } from "../../wire.ts";
 import type { Backend, Consistency } from "../http/backend.ts";
 import { toJson } from "../json.ts";
@@ -179,6 +181,14 @@ export class LeaderBackend implements Backend {
 
   drain(leader: string): Promise<DrainAnswer> {
     return drainLeader(this.#fleet, leader);
+  }
+
+  async startLeader(nonce: string): Promise<StartLeaderAnswer> {
+    return (await this.#registry.command({ type: "startLeader", nonce })) as StartLeaderAnswer;
+  }
+
+  async retireLeader(leader: string): Promise<RetireLeaderAnswer> {
+    return (await this.#registry.command({ type: "retireLeader", leader })) as RetireLeaderAnswer;
   }
 
   status(): Promise<DeploymentStatus> {

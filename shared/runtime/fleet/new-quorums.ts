@@ -59,7 +59,7 @@ export async function withoutLost(
   return quorums;
 }
 
-/** A registered table that the machine does not use, and that answers. */
+/** A spare, else any other table that machines are started on: one that the machine does not use, and that answers. */
 async function unusedAcceptor(
   machine: MachineId,
   present: QuorumSpec,
@@ -67,7 +67,9 @@ async function unusedAcceptor(
   stores: StorePool,
 ): Promise<AcceptorId> {
   const { acceptors } = await registry.servers();
-  const unused = acceptors.filter(({ id }) => !present.acceptors.includes(id));
+  const unused = (["spare", "active"] as const).flatMap((state) =>
+    acceptors.filter((each) => each.state === state && !present.acceptors.includes(each.id)),
+  );
   stores.learn(unused);
   for (const { id } of unused) {
     const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
@@ -75,6 +77,6 @@ async function unusedAcceptor(
   }
   throw new Invalid(
     "invalid_request",
-    `there is no table that ${machine} does not use already: start with more of them (--tables), or name one (by)`,
+    `there is no table that ${machine} does not use already: wait for a spare, start with more of them (--spares), or name one (by)`,
   );
 }

@@ -5,7 +5,7 @@ import { RecentLog } from "../../protocol/log.ts";
 import { Replica } from "../../protocol/replica.ts";
 import type { Slot } from "../../protocol/slot.ts";
 import { carryOut } from "../carry-out.ts";
-import type { HostOptions } from "../host.ts";
+import type { HostOptions } from "../host-options.ts";
 import { trimmed } from "./trimmed.ts";
 
 export interface PastOptions extends Pick<HostOptions, "machine" | "geometry" | "code" | "ports"> {

@@ -16,8 +16,6 @@ const STEADY_MS = 3_000;
 const MOVES_MAX = 4;
 /** The other one leads well within that, or something is wrong with it and the next machine need not wait. */
 const MOVE_MS_MAX = 2_000;
-/** A machine whose new leader cannot follow it, since it is behind, moves all the same after so long. */
-const WARM_MS_MAX = 10_000;
 /** A machine that came back stays for this long, and each time twice as long. */
 const STAY_MS = 10_000;
 const STAY_MS_MAX = 600_000;
@@ -28,11 +26,6 @@ const LOOK_EVERY_MS = 50;
 const LOOK_AGAIN_MS = 500;
 
 type Verdict = "stays" | "later" | "moves";
-
-interface Review {
-  readonly sinceMs: number;
-  lookAtMs: number;
-}
 
 interface Past {
   readonly moves: number;
@@ -47,7 +40,8 @@ export interface RebalancingOptions {
 
 export class Rebalancing {
   readonly #options: RebalancingOptions;
-  readonly #reviews = new Map<Member, Review>();
+  /** Machines that may belong elsewhere, and when to look at each. */
+  readonly #reviews = new Map<Member, number>();
   readonly #moving = new Map<Member, () => void>();
   readonly #past = new Map<Member, Past>();
   #cancel: (() => void) | undefined;
@@ -72,8 +66,7 @@ export class Rebalancing {
 
   /** This process has begun to lead the machine. */
   review(member: Member): void {
-    const now = this.#options.ports.elapsed();
-    this.#reviews.set(member, { sinceMs: now, lookAtMs: now });
+    this.#reviews.set(member, this.#options.ports.elapsed());
     this.#lookSoon();
   }
 
@@ -89,27 +82,27 @@ export class Rebalancing {
   #look(): void {
     const now = this.#options.ports.elapsed();
     let looks = 0;
-    for (const [member, review] of this.#reviews) {
+    for (const [member, lookAtMs] of this.#reviews) {
       const isTurn = !member.isInUse(now) || this.#moving.size < MOVES_MAX;
-      if (review.lookAtMs > now || !isTurn) continue;
+      if (lookAtMs > now || !isTurn) continue;
       if (looks++ === LOOKS_MAX) return;
-      const verdict = this.#verdict(member, review, now);
-      if (verdict === "later") review.lookAtMs = now + LOOK_AGAIN_MS;
+      const verdict = this.#verdict(member, now);
+      if (verdict === "later") this.#reviews.set(member, now + LOOK_AGAIN_MS);
       else this.#reviews.delete(member);
       if (verdict === "moves") this.#move(member);
     }
   }
 
-  #verdict(member: Member, review: Review, now: number): Verdict {
+  #verdict(member: Member, now: number): Verdict {
     const { candidates } = this.#options;
     // Whoever leads it again later is asked again.
     if (!member.isServing || candidates.isLeaving) return "stays";
     if (candidates.home(member) === candidates.self) return candidates.isDraining ? "later" : "stays";
     const to = this.#target(member, now);
     if (to === undefined || member.reconfiguring !== undefined) return "later";
-    if (!member.isInUse(now)) return "moves";
-    const isWarm = candidates.peers.isFollowedBy(to, member.machine) || now - review.sinceMs > WARM_MS_MAX;
-    return isWarm ? "moves" : "later";
+    // Whoever cannot follow it would keep its users waiting.
+    const isReady = !member.isInUse(now) || candidates.peers.isFollowedBy(to, member.machine);
+    return isReady ? "moves" : "later";
   }
 
   /** Where it may go now. One that drains is content with any that can lead; else only its home is worth a move. */

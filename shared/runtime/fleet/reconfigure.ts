@@ -1,7 +1,8 @@
 /**
- * A reconfiguration as its driver sees it (PROTOCOL §7): propose, found, have it endorsed, hand over, complete. Until the registry has
- * answered "activated", the old configuration is the machine's, and whoever fails in between has changed nothing:
- * at worst the old ballots are ended, and the next reconfiguration, by anybody, sets the machine going again.
+ * A reconfiguration as its driver sees it (PROTOCOL §7): propose, found, have it endorsed, hand over, complete. Until
+ * the registry has answered "activated", the old configuration is the machine's, and whoever fails in between has
+ * changed nothing: at worst the old ballots are ended, and the next reconfiguration, by anybody, sets the machine
+ * going again.
  */
 import { randomUUID } from "node:crypto";
 import { Refused, Unavailable } from "../../errors.ts";
@@ -23,7 +24,7 @@ export interface Cause {
 }
 
 export interface ReconfigureOptions {
-  readonly hosted: Hosted;
+  readonly hosted: Pick<Hosted, "machine" | "reconfigure">;
   readonly from: Location;
   readonly quorums: QuorumSpec;
   readonly cause: Cause;

@@ -17,6 +17,8 @@ import type {
   MachineStatus,
   ReconfigureAnswer,
   ReconfigureRequest,
+  RetireLeaderAnswer,
+  StartLeaderAnswer,
 } from "../../wire.ts";
 
 export type Consistency = "linearizable" | "stale";
@@ -69,6 +71,10 @@ export interface Backend {
    * such leader, or none that could take over.
    */
   drain(leader: string): Promise<DrainAnswer>;
+  /** Orders one more leader process. */
+  startLeader(nonce: string): Promise<StartLeaderAnswer>;
+  /** Orders that a leader process be stopped for good. @throws Refused when there is no such leader. */
+  retireLeader(leader: string): Promise<RetireLeaderAnswer>;
   /** A page of machine ids in order, those after `after`. */
   machines(after: string, limit: number): Promise<readonly string[]>;
 }

@@ -98,6 +98,12 @@ function deployment(app: Hono<Bindings>, backend: Backend): void {
   get(app, "/v1/registry/audit", async (c) => c.json({ audit: await backend.audit() }));
   get(app, "/v1/status", async (c) => c.json(await backend.status()));
   post(app, "/v1/leaders/:leader/drain", async (c) => c.json(await backend.drain(requests.leaderOf(c))));
+  post(app, "/v1/leaders/:leader/retire", async (c) =>
+    c.json(await backend.retireLeader(requests.leaderOf(c))),
+  );
+  post(app, "/v1/leaders", async (c) =>
+    c.json(await backend.startLeader(requests.nonceOf(await requests.bodyOf(c)))),
+  );
   get(app, "/v1/machines", async (c) => {
     const machines = await backend.machines(requests.afterOf(c), MACHINES_PAGE);
     return c.json({ machines } satisfies MachinesAnswer);

@@ -11,6 +11,8 @@ export function replyText(reply: Reply | TheseusError): string {
       return `{"slot":${slot},"response":${reply.response}${reply.refused ? ',"refused":true' : ""}}`;
     case "opened":
       return JSON.stringify({ session: reply.session, slot });
+    case "reconfiguration":
+      return JSON.stringify(reply);
     case "failed":
       throw new Refused("apply_failed", `the machine failed on this command: ${reply.error}`, { slot });
     case "unknownSession":

@@ -21,7 +21,7 @@ const CLIENT_PATTERN = /^[^\p{C}\p{Zl}\p{Zp}/]{1,128}$/u;
 const WORDS_PATTERN = /^(?=.*\S)[^\p{Cc}]{1,1000}$/u;
 
 /** A command as it was asked for: the machine's schema has still to see `command`. */
-export type Asked = Exclude<Command, { readonly open: string }>;
+export type Asked = Extract<Command, { readonly command: unknown }>;
 
 export function machineOf(c: Context): MachineId {
   return machineNamed(c.req.param("machine"), c.req.param("id"));
@@ -127,8 +127,11 @@ export function argsOf(body: unknown): unknown {
 }
 
 export function openingOf(element: unknown): Command {
-  const { nonce } = fieldsOf(element, ["nonce"]);
-  return { open: matching(nonce, KEY_PATTERN, "nonce") };
+  return { open: nonceOf(element) };
+}
+
+export function nonceOf(body: unknown): string {
+  return matching(fieldsOf(body, ["nonce"]).nonce, KEY_PATTERN, "nonce");
 }
 
 /** An Idempotency-Key names one command; in an array element i has the key `KEY i`, which no header can name. */

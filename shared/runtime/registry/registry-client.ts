@@ -45,7 +45,13 @@ export interface RegistryClient {
   servers(): Promise<{ leaders: readonly LeaderRecord[]; acceptors: readonly AcceptorRecord[] }>;
   provisioning(): Promise<Provisioning>;
   machines(after: string): Promise<readonly MachineId[]>;
-  status(): Promise<{ configuration: Location["configuration"]; ballot: string; applied: number }>;
+  /** `outbox`: how many requests are in it. */
+  status(): Promise<{
+    configuration: Location["configuration"];
+    ballot: string;
+    applied: number;
+    outbox: number;
+  }>;
 }
 
 export function registryClient(url: string): RegistryClient {

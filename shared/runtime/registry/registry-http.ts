@@ -16,25 +16,33 @@ import type { RegistryService } from "./registry-service.ts";
 
 const MACHINES_PAGE = 1_000;
 
+export interface RegistryInterfaceOptions {
+  readonly report?: Report;
+  /** Called after a command was executed. */
+  readonly executed?: () => void;
+}
+
 /** `random`: in [0, 1); spreads callers over the leader processes. */
 export function registryInterface(
   service: RegistryService,
   random: () => number,
-  report: Report = console.error,
+  { report = console.error, executed = () => {} }: RegistryInterfaceOptions = {},
 ): Hono<Bindings> {
   const app = new Hono<Bindings>();
   app.onError((error) => problemResponse(problemFor(error, report)));
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
-  commands(app, service);
+  commands(app, service, executed);
   questions(app, service);
   forwarding(app, service, random);
   return app;
 }
 
-function commands(app: Hono<Bindings>, service: RegistryService): void {
+function commands(app: Hono<Bindings>, service: RegistryService, executed: () => void): void {
   post(app, "/v1/registry/commands", async (c) => {
     const command = registryCommandOf(await bodyOf(c));
-    return c.json(await service.command(command));
+    const answer = await service.command(command);
+    executed();
+    return c.json(answer);
   });
 }
 
@@ -64,7 +72,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/registry", async (c) => {
     const applied = await service.read(() => service.hosted.host.replica.applied);
     const { configuration, ballot } = service.hosted.host;
-    return c.json({ configuration, ballot, applied });
+    return c.json({ configuration, ballot, applied, outbox: service.outbox.size });
   });
   get(app, "/v1/registry/machines", async (c) => {
     const after = c.req.query("after") ?? "";

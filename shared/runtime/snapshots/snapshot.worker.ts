@@ -7,19 +7,19 @@ import { machineCode } from "../../machine.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import type { AcceptorServer } from "../../protocol/registry.ts";
 import type { MachineCode } from "../../protocol/replica.ts";
-import { MACHINE_GEOMETRY, REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
+import { MACHINE_GEOMETRY } from "../../protocol/slot.ts";
 import { openStore } from "../../storage/open.ts";
 import { loadMachines } from "../load-machines.ts";
 import type { Ports } from "../ports.ts";
 import { productionPorts } from "../ports-production.ts";
-import { REGISTRY, registryCode } from "../registry/registry-service.ts";
+import { registryHost } from "../registry/registry-service.ts";
 import { StorePool } from "../store-pool.ts";
 import { type Taken, takeSnapshot } from "./take-snapshot.ts";
 
 export interface SnapshotOrder {
   readonly machine: MachineId;
-  /** The file that exports the machine, as an absolute path; the registry has none. */
-  readonly file?: string;
+  /** Where its code is: an absolute path. The registry's is built in; it needs the configuration that it began with. */
+  readonly source: { readonly file: string } | { readonly first: Configuration };
   readonly configuration: Configuration;
   /** Where the configuration's tables are. */
   readonly acceptors: readonly AcceptorServer[];
@@ -27,15 +27,15 @@ export interface SnapshotOrder {
 /** `progress`: a table has answered. */
 export type SnapshotMessage = "progress" | Taken;
 
-const { machine, file, configuration, acceptors } = workerData as SnapshotOrder;
+const { machine, source, configuration, acceptors } = workerData as SnapshotOrder;
 const port = parentPort as MessagePort;
 const stores = new StorePool(openStore);
 stores.learn(acceptors);
 try {
   const options =
-    file === undefined
-      ? { machine: REGISTRY, geometry: REGISTRY_GEOMETRY, code: registryCode }
-      : { machine, geometry: MACHINE_GEOMETRY, code: await codeIn(file) };
+    "first" in source
+      ? registryHost(source.first)
+      : { machine, geometry: MACHINE_GEOMETRY, code: await codeIn(source.file) };
   say(await takeSnapshot({ ...options, ports: tellingPorts() }, configuration));
 } finally {
   await stores.close();

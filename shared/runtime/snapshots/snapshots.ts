@@ -20,7 +20,7 @@ const TURN_MS_MAX = 24 * 60 * 60 * 1_000;
 export interface Subject {
   readonly usedAt: number;
   /** Where its tables are, as far as is known. */
-  readonly location: { readonly acceptors: readonly AcceptorServer[] } | undefined;
+  tables(): readonly AcceptorServer[];
 }
 
 export interface SnapshotEvents {
@@ -32,8 +32,7 @@ export interface SnapshotEvents {
 export interface SnapshotsOptions {
   /** After how many slots (pace.ts). */
   readonly slots: number;
-  /** Where the machines' code is; the registry has none. */
-  readonly file?: string;
+  readonly source: SnapshotOrder["source"];
   readonly take: (order: SnapshotOrder, signal: AbortSignal) => Promise<Taken>;
   readonly ports: Ports;
   readonly events: SnapshotEvents;
@@ -95,13 +94,12 @@ export class Snapshots {
     const { machine, host } = hosted;
     const { applied } = host.replica;
     const { configuration } = host;
-    const { take, file, events } = this.#options;
+    const { take, source, events } = this.#options;
     const signal = this.#closing.signal;
     if (signal.aborted || configuration === undefined || !this.#isDue(watched, applied)) return;
-    const { acceptors = [] } = subject.location ?? {};
     events.begun(machine);
     try {
-      const taken = await take({ machine, configuration, acceptors, ...(file && { file }) }, signal);
+      const taken = await take({ machine, source, configuration, acceptors: subject.tables() }, signal);
       pace.noteHead({ snapshotSlot: taken.slot, snapshot: taken.snapshot });
       events.taken(machine, taken);
     } catch (error) {

@@ -9,7 +9,7 @@ import type { Configuration } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
 import { snapshotOf } from "../../protocol/snapshot.ts";
 import type { Truncated } from "../../protocol/truncation.ts";
-import type { HostOptions } from "../host.ts";
+import type { HostOptions } from "../host-options.ts";
 import { Hosted } from "../hosted.ts";
 import { truncate } from "../truncate.ts";
 

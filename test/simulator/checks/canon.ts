@@ -3,11 +3,13 @@
  * what every replica and every answer is compared with.
  */
 import type { Value } from "../../../shared/protocol/acceptor.ts";
+import type { Reconfigure } from "../../../shared/protocol/horizontal.ts";
 import { KEYS_MAX, type Reply, SESSIONS_MAX } from "../../../shared/protocol/session.ts";
 import type { Slot } from "../../../shared/protocol/slot.ts";
 import type { Batch, Command, SessionId } from "../../../shared/protocol/value.ts";
 import type { Reference, Subject } from "../subject.ts";
 import { check } from "../violation.ts";
+import type { Epochs } from "./epochs.ts";
 
 /** One command that had an effect of its own, and where. */
 export interface Executed {
@@ -36,21 +38,24 @@ export class Canon {
   /** Identities of the keys that are remembered, oldest first. */
   readonly #keys: string[] = [];
   readonly #summaries: string[] = [];
+  readonly #epochs: Epochs | undefined;
   #uses = 0;
 
-  constructor(subject: Subject, chosen: (slot: Slot) => Value | undefined) {
+  constructor(subject: Subject, chosen: (slot: Slot) => Value | undefined, epochs?: Epochs) {
+    this.#epochs = epochs;
     this.#reference = subject.reference();
     this.#chosen = chosen;
     this.#summaries.push(this.#reference.summary());
   }
 
-  /** Executes what has become a prefix of the log. */
-  extend(): void {
+  /** Executes what has become a prefix of the log, and tells of each slot. */
+  extend(executed?: (slot: Slot, value: Value) => void): void {
     for (let value = this.#chosen(this.#next); value !== undefined; value = this.#chosen(this.#next)) {
       this.prefix = this.#next;
       const { commands } = JSON.parse(value.text) as Batch;
       for (const [index, command] of commands.entries()) this.#execute(command, index);
       this.#summaries.push(this.#reference.summary());
+      executed?.(this.prefix, value);
     }
   }
 
@@ -78,6 +83,7 @@ export class Canon {
 
   #execute(command: Command, index: number): void {
     if ("open" in command) return this.#open(command, index);
+    if ("reconfigure" in command) return this.#reconfigure(command, index);
     const identity = identityOf(command);
     if ("session" in command) {
       const session = this.#sessions.get(command.session);
@@ -96,6 +102,12 @@ export class Canon {
         () => `${identity} is in slot ${this.prefix} and was in the log before`,
       );
     this.#note(command, index, this.#replyTo(command.command));
+  }
+
+  #reconfigure(command: Command & { reconfigure: Reconfigure }, index: number): void {
+    if (this.#epochs === undefined)
+      throw new Error("a reconfiguration in the log of a machine with a registry");
+    this.#note(command, index, this.#epochs.reconfigured(command.reconfigure, this.prefix));
   }
 
   #open(command: Command & { open: string }, index: number): void {
@@ -135,6 +147,7 @@ export class Canon {
 
 /** Commands with the same identity are one command that was sent again. */
 export function identityOf(command: Command): string {
+  if ("reconfigure" in command) return `reconfigure ${JSON.stringify(command.reconfigure)}`;
   if ("open" in command) return `open ${command.open}`;
   if ("session" in command) return `session ${command.session} ${command.sequence}`;
   return "key" in command ? `key ${command.key}` : `bare ${JSON.stringify(command.command)}`;

@@ -6,6 +6,7 @@ import type { Slot } from "../../../shared/protocol/slot.ts";
 import type { Subject } from "../subject.ts";
 import { type Check, check } from "../violation.ts";
 import type { Canon } from "./canon.ts";
+import type { Epochs } from "./epochs.ts";
 import { faultOfMemory } from "./memory.ts";
 import type { TableChecks } from "./tables.ts";
 
@@ -13,17 +14,19 @@ export class Replicas {
   readonly #subject: Subject;
   readonly #canon: Canon;
   readonly #tableChecks: TableChecks;
+  readonly #epochs: Epochs | undefined;
   /** Of the first replica that executed each slot. */
   readonly #fingerprints = new Map<Slot, string>();
 
-  constructor(subject: Subject, canon: Canon, tableChecks: TableChecks) {
+  constructor(subject: Subject, canon: Canon, tableChecks: TableChecks, epochs?: Epochs) {
+    this.#epochs = epochs;
     this.#subject = subject;
     this.#canon = canon;
     this.#tableChecks = tableChecks;
   }
 
   /** `before`: the slot that this replica executed last. */
-  executed(name: string, before: Slot, slot: Slot, text: string, state: unknown): void {
+  executed(name: string, before: Slot, slot: Slot, text: string, replica: Replica): void {
     check(
       "EXECUTED_IS_CHOSEN",
       slot === before + 1,
@@ -35,7 +38,7 @@ export class Replicas {
       chosen === text,
       () => `${name} executed ${text} in slot ${slot}, where ${chosen ?? "nothing"} is chosen`,
     );
-    this.#compare(name, slot, state, "REPLICAS_AGREE");
+    this.#compare(name, slot, replica, "REPLICAS_AGREE");
   }
 
   /** A snapshot takes the place of the slots after `before`. */
@@ -45,7 +48,7 @@ export class Replicas {
       slot > before && slot <= this.#canon.prefix && this.#tableChecks.isClaimed(slot),
       () => `${name} installed a snapshot of slot ${slot} after slot ${before}, and no Head ever claimed it`,
     );
-    this.#compare(name, slot, replica.state, "REPLICAS_AGREE");
+    this.#compare(name, slot, replica, "REPLICAS_AGREE");
     this.checkMemory(name, replica);
   }
 
@@ -55,7 +58,7 @@ export class Replicas {
     replica.install(frozen);
     check("HEAD_CLAIM", replica.applied === slot, () => `${table} has slot ${replica.applied}, not ${slot}`);
     check("HEAD_CLAIM", slot <= this.#canon.prefix, () => `${table} has slot ${slot}, which is not chosen`);
-    this.#compare(table, slot, replica.state, "HEAD_CLAIM");
+    this.#compare(table, slot, replica, "HEAD_CLAIM");
     this.checkMemory(table, replica);
   }
 
@@ -65,13 +68,19 @@ export class Replicas {
     check("AT_MOST_ONCE", fault === undefined, () => `${name} after slot ${replica.applied}: ${fault}`);
   }
 
-  #compare(name: string, slot: Slot, state: unknown, otherwise: Check): void {
+  #compare(name: string, slot: Slot, { state, succession }: Replica, otherwise: Check): void {
     const summary = this.#subject.summary(state);
     const expected = this.#canon.summaryAt(slot);
     check(
       summary === expected || otherwise === "HEAD_CLAIM" ? otherwise : this.#subject.diagnose(state),
       summary === expected,
       () => `${name} is in state ${summary} after slot ${slot}, and the log gives ${expected}`,
+    );
+    const epochs = this.#epochs?.textAt(slot);
+    check(
+      "EPOCHS",
+      epochs === (succession && JSON.stringify(succession)),
+      () => `${name} is in ${JSON.stringify(succession)} after slot ${slot}, and the log gives ${epochs}`,
     );
     this.#checkFingerprint(name, slot, this.#subject.fingerprint(state));
   }

@@ -29,15 +29,20 @@ import {
 import { decodePart, nameOf, partKeys } from "../../../shared/protocol/snapshot.ts";
 import type { Table } from "../table.ts";
 import { type Check, check } from "../violation.ts";
+import type { Epochs } from "./epochs.ts";
 import { type Bits, Families } from "./families.ts";
 import { Votes } from "./votes.ts";
 
 export interface TableChecksOptions {
   readonly geometry: Geometry;
   readonly tables: readonly Table[];
-  readonly onChosen: (slot: Slot, value: Value) => void;
+  readonly onChosen: (slot: Slot, value: Value, configuration: number) => void;
   /** What a table's Head claims as its snapshot, put together from its parts. */
   readonly onSnapshot: (table: Table, slot: Slot, frozen: Uint8Array) => void;
+  /** Of a machine that is reconfigured horizontally. */
+  readonly epochs?: Epochs;
+  /** The last slot up to which everything is chosen. */
+  readonly prefix: () => Slot;
 }
 
 /** One configuration as the checkers see it. */
@@ -50,7 +55,14 @@ export class Configured {
   /** Tables that have all their cells and their Head: the others refuse. */
   usable: Bits = 0;
 
-  constructor(configuration: Configuration, tables: readonly Table[], votesFor: (of: Families) => Votes) {
+  readonly #isHorizontal: boolean;
+
+  constructor(
+    configuration: Configuration,
+    { tables, epochs }: TableChecksOptions,
+    votesFor: (of: Families) => Votes,
+  ) {
+    this.#isHorizontal = epochs !== undefined;
     this.configuration = configuration;
     this.families = new Families(configuration.quorums);
     this.votes = votesFor(this.families);
@@ -63,15 +75,16 @@ export class Configured {
     return this.families.bitsOf([table.id]);
   }
 
-  /** Those that still can be used, or can still be founded. */
+  /** Those that still can be used, or can still be founded: horizontally at any time. */
   get survivors(): Bits {
-    if (this.votes.isActivated) return this.usable;
+    if (this.votes.isActivated && !this.#isHorizontal) return this.usable;
     const gone = this.tables.filter(({ isLost, incarnation }) => isLost || incarnation > 0);
     return this.families.all & ~this.families.bitsOf(gone.map(({ id }) => id));
   }
 }
 
 export class TableChecks {
+  /** Horizontally: the prefix of the log only, and nothing that is void. */
   readonly chosen = new Map<Slot, Value>();
   readonly #options: TableChecksOptions;
   readonly #configurations = new Map<number, Configured>();
@@ -86,7 +99,7 @@ export class TableChecks {
     this.#options = options;
   }
 
-  /** The one that was activated last, or is to be activated first. */
+  /** The one that was activated last, or is to be activated first; horizontally: that was installed last. */
   get active(): Configured {
     return this.#active as Configured;
   }
@@ -102,18 +115,49 @@ export class TableChecks {
 
   /** From now on its tables may be founded. */
   add(configuration: Configuration): void {
+    const { epochs } = this.#options;
     const onChosen = (slot: Slot, value: Value): void => {
       this.#highestChosen = Math.max(this.#highestChosen, slot);
-      this.#options.onChosen(slot, value);
+      this.#options.onChosen(slot, value, configuration.number);
       this.#checkSlot(slot);
     };
+    const chosen = epochs === undefined ? this.chosen : new Map<Slot, Value>();
     const configured = new Configured(
       configuration,
-      this.#options.tables,
-      (families) => new Votes(families, this.chosen, onChosen),
+      this.#options,
+      (families) => new Votes(families, chosen, onChosen),
     );
     this.#configurations.set(configuration.number, configured);
     this.#active ??= configured;
+  }
+
+  /** One that is not in the log yet too: what it would be. */
+  look(configuration: Configuration): Configured {
+    const known = this.#configurations.get(configuration.number);
+    return known ?? new Configured(configuration, this.#options, (of) => new Votes(of, new Map(), () => {}));
+  }
+
+  /** Horizontally: it is current. Everything must be recoverable from the one before until it is installed. */
+  begin(number: number): void {
+    this.configured(number).votes.activate();
+    this.#noteInstalled();
+  }
+
+  /** Whether the tables hold what it inherits, so that every read quorum meets one that does (PROTOCOL §8). */
+  isInstalled(number: number): boolean {
+    const { families, tables } = this.configured(number);
+    const inherited = (this.#options.epochs as Epochs).firstOf(number) - 1;
+    const covering = tables.filter((table) => (this.#covered.get(table) ?? 0) >= inherited);
+    return families.meetsEveryRead(families.bitsOf(covering.map(({ id }) => id)));
+  }
+
+  #noteInstalled(): void {
+    const { epochs } = this.#options;
+    const current = epochs && this.configured(epochs.current.number);
+    if (current === undefined || current === this.active || !this.isInstalled(current.configuration.number))
+      return;
+    this.#active = current;
+    this.checkAll();
   }
 
   /** From now on its votes are choices, and everything must be recoverable from its read quorums. */
@@ -134,6 +178,11 @@ export class TableChecks {
 
   /** Which check it fails to take this value for the chosen one of this slot. */
   diagnose(slot: Slot, text: string, otherwise: Check): Check {
+    const owner = this.#options.epochs?.ownerOf(slot);
+    const isOthers = [...this.#configurations].some(
+      ([number, { votes }]) => owner !== undefined && number !== owner && votes.holds(slot, text),
+    );
+    if (isOthers) return "EPOCHS";
     const pending = [...this.#configurations.values()].filter(({ votes }) => !votes.isActivated);
     return pending.some(({ votes }) => votes.holds(slot, text)) ? "UNACTIVATED" : otherwise;
   }
@@ -169,7 +218,8 @@ export class TableChecks {
     const where = (): string => `${keyText(key)} of ${table.id}: ${textOf(before)} became ${textOf(after)}`;
     check("MONOTONE", after !== undefined, where);
     const { promised, slot, vote } = after;
-    const configured = this.configured(key.configuration);
+    const configured = this.configured(key.configuration) as Configured | undefined;
+    check("EPOCHS", configured !== undefined, () => `${where()}, and the log has no such configuration`);
     check(
       "UNACTIVATED",
       configured.votes.isActivated || promised === birthBallot(key.configuration),
@@ -192,8 +242,15 @@ export class TableChecks {
    * Rule U, by what the tables hold and not by what the leader knows. In a configuration that is not activated
    * nothing is chosen, so it is checked when it is.
    */
-  #checkWindow({ families, tables }: Configured, slot: Slot): void {
-    const reused = slot - this.#options.geometry.lanes;
+  #checkWindow({ families, tables, configuration }: Configured, slot: Slot): void {
+    const { epochs, prefix } = this.#options;
+    const inherited = (epochs?.firstOf(configuration.number) ?? 1) - 1;
+    const reused = Math.max(slot - this.#options.geometry.lanes, inherited);
+    check(
+      "ALPHA",
+      slot - (epochs?.alpha ?? slot) <= prefix(),
+      () => `slot ${slot} was voted when the log was chosen up to ${prefix()}`,
+    );
     const full = tables.filter(({ id }) => (families.bitsOf([id]) & families.witnesses) === 0);
     const covering = full.filter((table) => reused <= 0 || (this.#covered.get(table) ?? 0) >= reused);
     check(
@@ -219,6 +276,7 @@ export class TableChecks {
     }
     this.#checkHeadClaim(table, Math.max(covered, after.snapshotSlot), after.covered);
     this.#covered.set(table, Math.max(this.#covered.get(table) ?? 0, after.covered));
+    this.#noteInstalled();
   }
 
   /** Its parts are there, whole and the right ones, and give the state that the chosen log gives. */
@@ -280,7 +338,7 @@ export class TableChecks {
 
   /** Invariant 5 for one slot: whoever reads any of the surviving read quorums finds it. */
   #checkSlot(slot: Slot): void {
-    const value = this.chosen.get(slot);
+    const value = this.chosen.get(slot) ?? this.#chosenAhead(slot);
     if (value === undefined) return;
     const { families, usable } = this.active;
     for (const read of families.reads) {
@@ -291,6 +349,12 @@ export class TableChecks {
         () => `slot ${slot} (${value.text}) from ${this.#members(read).map(({ id }) => id)}`,
       );
     }
+  }
+
+  /** Horizontally: above the prefix, in the configuration that it belongs to. */
+  #chosenAhead(slot: Slot): Value | undefined {
+    const { number } = this.active.configuration;
+    return this.#options.epochs?.ownerOf(slot) === number ? this.active.votes.chosen(slot) : undefined;
   }
 
   #isRecoverable(slot: Slot, value: Value, read: Bits): boolean {

@@ -18,7 +18,7 @@ export class Votes {
   /** The highest slot that was voted. */
   highest = 0;
   #isActivated = false;
-  /** Of all configurations. */
+  /** Of all configurations; of a machine that is reconfigured horizontally, of this one. */
   readonly #chosen: Map<Slot, Value>;
   readonly #families: Families;
   readonly #onChosen: (slot: Slot, value: Value) => void;
@@ -29,6 +29,15 @@ export class Votes {
     this.#chosen = chosen;
     this.#families = families;
     this.#onChosen = onChosen;
+  }
+
+  chosen(slot: Slot): Value | undefined {
+    return this.#chosen.get(slot);
+  }
+
+  /** The highest slot that is chosen. */
+  get highestChosen(): number {
+    return Math.max(0, ...this.#chosen.keys());
   }
 
   get isActivated(): boolean {
