@@ -1,6 +1,5 @@
 /** A leader process: it leads the machines that are its to lead, and is the standby of all others. */
 import { randomBytes } from "node:crypto";
-import { resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Logger } from "pino";
@@ -25,6 +24,7 @@ import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
 import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
 import { reportSnapshots } from "../shared/runtime/snapshots/report.ts";
 import { Snapshots } from "../shared/runtime/snapshots/snapshots.ts";
+import { sourceOf } from "../shared/runtime/snapshots/source.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 import { problemOf } from "../shared/wire.ts";
@@ -33,6 +33,7 @@ const MEET_PEERS_MS_MAX = 300;
 
 await runPart("leader", async (log) => {
   const flags = readFlags();
+  const source = await sourceOf(flags.file);
   const definitions = await loadMachines(flags.file);
   const registry = registryClient(flags.registry);
   const stores = new StorePool(openStore);
@@ -53,7 +54,7 @@ await runPart("leader", async (log) => {
   };
   const snapshots = new Snapshots({
     slots: flags.snapshotSlots,
-    source: { file: resolve(flags.file) },
+    source,
     take: takeInThread,
     ports,
     events: reportSnapshots(log),

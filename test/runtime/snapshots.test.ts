@@ -87,7 +87,7 @@ describe("snapshots", () => {
     const told: unknown[] = [];
     const snapshots = new Snapshots({
       slots: SLOTS,
-      source: { file: "" },
+      source: { file: "", digest: "" },
       take: (order, signal) =>
         new Promise((taken, failed) => {
           tries.push({ order, signal, taken, failed });
@@ -189,7 +189,7 @@ describe("snapshots", () => {
       machine: first.machine,
       configuration: CONFIGURATION,
       acceptors: [],
-      source: { file: "" },
+      source: { file: "", digest: "" },
     });
     first.host.resign();
     const { snapshots, tries } = manual(deployment);
@@ -213,7 +213,7 @@ describe("a snapshot taken while the machine is led", () => {
         machine: hosted.machine,
         configuration: CONFIGURATION,
         acceptors: [],
-        source: { file: "" },
+        source: { file: "", digest: "" },
       }),
       add(hosted, 20),
     ]);
@@ -235,7 +235,7 @@ describe("a snapshot taken while the machine is led", () => {
       machine: "tally/one" as MachineId,
       configuration: { ...CONFIGURATION, quorums },
       acceptors: [],
-      source: { file: "" },
+      source: { file: "", digest: "" },
     };
     await expect(deployment.take(order)).rejects.toThrow(/no snapshot of tally\/one was taken: no table/);
   });
@@ -250,7 +250,7 @@ describe("the log of a machine that was truncated", () => {
       machine: hosted.machine,
       configuration: CONFIGURATION,
       acceptors: [],
-      source: { file: "" },
+      source: { file: "", digest: "" },
     });
     await add(hosted, 300);
     return { deployment, hosted, through: slot };
@@ -275,7 +275,7 @@ describe("the log of a machine that was truncated", () => {
       machine: hosted.machine,
       configuration: CONFIGURATION,
       acceptors: [],
-      source: { file: "" },
+      source: { file: "", digest: "" },
     };
     expect((await reading.next()).value?.[0]).toBe(through + 1);
     const { slot } = await deployment.take(order);
@@ -302,7 +302,7 @@ describe("the log of a machine that was truncated", () => {
       machine: hosted.machine,
       configuration: one,
       acceptors: [],
-      source: { file: "" },
+      source: { file: "", digest: "" },
     });
     expect((await slotsOf(deployment.historyOf(hosted)))[0]).toBe(1);
     expect((await slotsOf(deployment.historyOf(hosted, 1))).length).toBe(400);
@@ -319,7 +319,7 @@ describe("a reconfiguration of a machine that was truncated", () => {
       machine,
       configuration: CONFIGURATION,
       acceptors: [],
-      source: { file: "" },
+      source: { file: "", digest: "" },
     });
     await add(hosted, 40);
     const quorums = majority(["a1", "a2", "a4"] as AcceptorId[]);

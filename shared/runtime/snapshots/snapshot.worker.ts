@@ -6,20 +6,19 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { machineCode } from "../../machine.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import type { AcceptorServer } from "../../protocol/registry.ts";
-import type { MachineCode } from "../../protocol/replica.ts";
 import { MACHINE_GEOMETRY } from "../../protocol/slot.ts";
 import { openStore } from "../../storage/open.ts";
-import { loadMachines } from "../load-machines.ts";
 import type { Ports } from "../ports.ts";
 import { productionPorts } from "../ports-production.ts";
 import { registryHost } from "../registry/registry-service.ts";
 import { StorePool } from "../store-pool.ts";
+import { loadFrom, type Source } from "./source.ts";
 import { type Taken, takeSnapshot } from "./take-snapshot.ts";
 
 export interface SnapshotOrder {
   readonly machine: MachineId;
-  /** Where its code is: an absolute path. The registry's is built in; it needs the configuration that it began with. */
-  readonly source: { readonly file: string } | { readonly first: Configuration };
+  /** Its code. The registry's is built in, and needs the configuration that it began with. */
+  readonly source: Source | { readonly first: Configuration };
   readonly configuration: Configuration;
   /** Where the configuration's tables are. */
   readonly acceptors: readonly AcceptorServer[];
@@ -35,21 +34,18 @@ try {
   const options =
     "first" in source
       ? registryHost(source.first)
-      : { machine, geometry: MACHINE_GEOMETRY, code: await codeIn(source.file) };
+      : { machine, geometry: MACHINE_GEOMETRY, code: machineCode(await loadFrom(source, nameOf(machine))) };
   say(await takeSnapshot({ ...options, ports: tellingPorts() }, configuration));
 } finally {
   await stores.close();
 }
 
-function say(message: SnapshotMessage): void {
-  port.postMessage(message);
+function nameOf(of: MachineId): string {
+  return of.slice(0, of.indexOf("/"));
 }
 
-async function codeIn(path: string): Promise<MachineCode> {
-  const name = machine.slice(0, machine.indexOf("/"));
-  const definition = (await loadMachines(path)).get(name);
-  if (definition === undefined) throw new Error(`${path} exports no machine of the name ${name} any more`);
-  return machineCode(definition);
+function say(message: SnapshotMessage): void {
+  port.postMessage(message);
 }
 
 function tellingPorts(): Ports {
