@@ -14,7 +14,7 @@ const CALLERS = 64;
 const AT = "/v1/machines/bank/main";
 
 export async function reconfigure(): Promise<void> {
-  const deployment = await startDeployment({ file: "examples/bank.ts", tables: 4 });
+  const deployment = await startDeployment({ file: "examples/bank.ts", spares: 2 });
   const [still, swapped] = [newSide(), newSide()];
   let swaps = 0;
   try {

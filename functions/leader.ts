@@ -5,6 +5,7 @@ import { parseArgs } from "node:util";
 import type { Logger } from "pino";
 import { Unavailable } from "../shared/errors.ts";
 import type { ProcessId } from "../shared/protocol/ballot.ts";
+import type { AcceptorId } from "../shared/protocol/quorum.ts";
 import { Endorser } from "../shared/runtime/fleet/endorser.ts";
 import type { FleetEvents } from "../shared/runtime/fleet/events.ts";
 import { Fleet } from "../shared/runtime/fleet/fleet.ts";
@@ -19,6 +20,11 @@ import { runPart } from "../shared/runtime/part.ts";
 import { Peers } from "../shared/runtime/peers/peers.ts";
 import { productionPorts } from "../shared/runtime/ports-production.ts";
 import { registryClient } from "../shared/runtime/registry/registry-client.ts";
+import { watchLeaders } from "../shared/runtime/repair/leader-watch.ts";
+import { observed } from "../shared/runtime/repair/observed-ports.ts";
+import { probeTables } from "../shared/runtime/repair/prober.ts";
+import { type RepairEvents, Repairer } from "../shared/runtime/repair/repairer.ts";
+import { TableHealth } from "../shared/runtime/repair/table-health.ts";
 import { newSigner } from "../shared/runtime/signing.ts";
 import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
 import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
@@ -37,7 +43,13 @@ await runPart("leader", async (log) => {
   const definitions = await loadMachines(flags.file);
   const registry = registryClient(flags.registry);
   const stores = new StorePool(openStore);
-  const ports = productionPorts((acceptor) => stores.get(acceptor));
+  const health = new TableHealth(() => performance.now());
+  const isKnown = (acceptor: AcceptorId) => stores.get(acceptor) !== undefined;
+  const ports = observed(
+    productionPorts((acceptor) => stores.get(acceptor)),
+    health,
+    isKnown,
+  );
   let app: App = {
     fetch: () => problemResponse(problemOf(new Unavailable("unavailable", "starting: try again"))),
   };
@@ -83,6 +95,10 @@ await runPart("leader", async (log) => {
     ),
     self.deployment,
   );
+  const repairer = new Repairer({ fleet, health, registry, stores, ports, events: reportRepairs(log) });
+  repairer.start();
+  watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
+  const stopProbing = probeTables(registry, stores, ports);
   const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
     found: (address) => peers.watch(address),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
@@ -91,6 +107,8 @@ await runPart("leader", async (log) => {
     url: served.url,
     async close() {
       stopRegistering();
+      stopProbing();
+      repairer.close();
       await Promise.all([fleet.leave(), snapshots.close()]);
       // Peers' connections are the server's too, and would keep it open.
       peers.close();
@@ -120,6 +138,31 @@ function readFlags() {
     snapshotSlots: Number(values["snapshot-slots"] ?? SNAPSHOT_SLOTS),
     peers: peers.split(",").filter((address) => address !== ""),
   };
+}
+
+function reportRepairs(log: Logger): RepairEvents {
+  return {
+    suspected: (acceptor, why) =>
+      log.warn({ event: "suspected", acceptor, why }, `${acceptor} is ${why}: it is being replaced`),
+    notSuspected: (acceptor, why, reason) =>
+      log.warn(
+        { event: "notSuspected", acceptor, why, reason },
+        `${acceptor} is ${why} and stays: ${reason}`,
+      ),
+    notRepaired: (machine, acceptor, err) =>
+      log.warn(
+        { event: "notRepaired", machine, acceptor, err },
+        `${acceptor} of ${machine} is not replaced yet`,
+      ),
+  };
+}
+
+function reportSilence(log: Logger): (leader: string) => void {
+  return (leader) =>
+    log.warn(
+      { event: "leaderReplaced", leader },
+      `${leader} stays silent: another one is started in its place`,
+    );
 }
 
 function reportTo(log: Logger): FleetEvents {

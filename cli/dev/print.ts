@@ -10,7 +10,7 @@ export function textOf(event: DevEvent): string {
   return event.event === "ready" ? welcome(event) : lineOf(event);
 }
 
-const PART_WIDTH = 10;
+const PART_WIDTH = 11;
 
 function lineOf(event: Exclude<DevEvent, { event: "ready" }>): string {
   const part = "part" in event ? event.part : "dev";

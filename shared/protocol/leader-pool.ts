@@ -1,6 +1,7 @@
 /** The leader processes that the registry knows. An id is used once: whoever left is remembered in `former`. */
 import type { ProcessId } from "./ballot.ts";
 import { append, outstanding } from "./outbox.ts";
+import { limitReached, type SuspectAnswer } from "./pool.ts";
 import type { RegistryState } from "./registry.ts";
 import { Refusal } from "./replica.ts";
 
@@ -54,6 +55,34 @@ export function retireLeader(state: RegistryState, id: string): unknown {
     append(state, { type: "stopLeader", leader: id });
   }
   return { retired: id };
+}
+
+/** A process that no longer answers its peers; another takes its place where a number of leaders is set. */
+export function suspectLeader(
+  state: RegistryState,
+  id: string,
+  process: ProcessId,
+  time: number,
+): SuspectAnswer | Refusal {
+  const record = state.leaders.get(id);
+  if (record === undefined && !state.former.has(id)) return new Refusal(`there is no leader ${id}`);
+  if (record?.state !== "live") return { suspected: true };
+  const reason = whyNotSuspected(state, record, process, time);
+  if (reason !== undefined) return { suspected: false, reason };
+  state.replacedAt.push(time);
+  retireLeader(state, id);
+  return { suspected: true };
+}
+
+function whyNotSuspected(
+  state: RegistryState,
+  record: LeaderRecord,
+  process: ProcessId,
+  time: number,
+): string | undefined {
+  if (record.process !== process) return `${record.id} was started again meanwhile`;
+  const others = [...state.leaders.values()].filter((each) => each !== record && each.state === "live");
+  return others.length === 0 ? `${record.id} is the last leader` : limitReached(state, time);
 }
 
 /** It may be stopped, too: `retireLeader`. */

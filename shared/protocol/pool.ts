@@ -152,11 +152,18 @@ export function suspectAcceptor(
   return replacement === undefined ? { suspected: true } : { suspected: true, replacement };
 }
 
+/** What may yet answer is replaced only so often, tables and leaders together: whoever suspects all may be ill himself. */
+export function limitReached(state: RegistryState, time: number): string | undefined {
+  state.replacedAt = state.replacedAt.filter((at) => time - at < REPLACEMENTS_WINDOW_MS);
+  return state.replacedAt.length < state.settings.replacements
+    ? undefined
+    : `${state.replacedAt.length} were suspected within the last ${REPLACEMENTS_WINDOW_MS / 60_000} minutes`;
+}
+
 /** A table that is only silent or slow may be the last that knows something: a cascade of suspicions ends here. */
 function whyNotSuspected(state: RegistryState, id: AcceptorId, time: number): string | undefined {
-  state.replacedAt = state.replacedAt.filter((at) => time - at < REPLACEMENTS_WINDOW_MS);
-  if (state.replacedAt.length >= state.settings.replacements)
-    return `${state.replacedAt.length} were suspected within the last ${REPLACEMENTS_WINDOW_MS / 60_000} minutes`;
+  const limit = limitReached(state, time);
+  if (limit !== undefined) return limit;
   const suspected = new Set([...inState(state, "suspected"), id]);
   const seen = new Set<string>();
   for (const [machine, { active, configurations }] of state.machines) {

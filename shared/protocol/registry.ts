@@ -4,7 +4,7 @@
  *
  * Its commands are all idempotent, so a caller whose outcome is unknown simply says the same again.
  */
-import type { ConfigurationNumber } from "./ballot.ts";
+import type { ConfigurationNumber, ProcessId } from "./ballot.ts";
 import type { Configuration, MachineId } from "./configuration.ts";
 import {
   type AuditEntry,
@@ -26,6 +26,7 @@ import {
   revokeLeader,
   type StartAnswer,
   startLeader,
+  suspectLeader,
 } from "./leader-pool.ts";
 import type { OutboxRequest } from "./outbox.ts";
 import {
@@ -75,6 +76,13 @@ export type RegistryCommand =
       readonly acceptor: AcceptorId;
       readonly by: string;
       readonly why: Suspicion;
+    }
+  /** By a peer that it does not answer. */
+  | {
+      readonly type: "suspectLeader";
+      readonly leader: string;
+      readonly process: ProcessId;
+      readonly by: string;
     }
   | ({ readonly type: "configure" } & Partial<Settings>)
   | { readonly type: "startLeader"; readonly nonce: string }
@@ -205,6 +213,8 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
       return complete(state, command, context);
     case "suspectAcceptor":
       return suspectAcceptor(state, command.acceptor, command.why, context.time);
+    case "suspectLeader":
+      return suspectLeader(state, command.leader, command.process, context.time);
     case "configure":
       return configure(state, command);
     case "startLeader":
@@ -227,6 +237,15 @@ export function lookup(state: RegistryState, machine: MachineId): Location | und
   const record = state.machines.get(machine);
   if (record === undefined) return undefined;
   return locate(state, record, record.active || 1);
+}
+
+/** Whose active configuration, or first one while that is being founded, has this acceptor. */
+export function machinesOn(state: RegistryState, acceptor: AcceptorId): readonly MachineId[] {
+  return [...state.machines]
+    .filter(([, { active, configurations }]) =>
+      configurations.get(active || 1)?.quorums.acceptors.includes(acceptor),
+    )
+    .map(([machine]) => machine);
 }
 
 /** Undefined for a number that was never proposed, or is superseded. */

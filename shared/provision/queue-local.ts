@@ -29,18 +29,25 @@ export class LocalQueue implements Queue {
   readonly #database: DatabaseSync;
   readonly #options: QueueOptions;
 
-  /** Makes the file if there is none. @throws RangeError for a newer version's file. */
+  /** Makes the file if there is none. @throws RangeError for a newer version's file, or a damaged one. */
   constructor(path: string, options: QueueOptions) {
     this.#options = options;
     this.#database = new DatabaseSync(path);
+    try {
+      this.#prepare(path);
+    } catch (error) {
+      this.#database.close();
+      throw isDamage(error) ? new RangeError(damaged(path), { cause: error }) : error;
+    }
+  }
+
+  #prepare(path: string): void {
     this.#database.exec(
       `PRAGMA busy_timeout = ${BUSY_MS_MAX}; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;`,
     );
     const format = this.#database.prepare("PRAGMA user_version").get()?.user_version;
-    if (format !== 0 && format !== FORMAT) {
-      this.#database.close();
+    if (format !== 0 && format !== FORMAT)
       throw new RangeError(`the queue ${path} has format ${format}, and this version reads ${FORMAT}`);
-    }
     this.#database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT;`);
   }
 
@@ -123,4 +130,19 @@ export class LocalQueue implements Queue {
       throw error;
     }
   }
+}
+
+/** https://www.sqlite.org/rescode.html */
+const SQLITE_CORRUPT = 11;
+const SQLITE_NOTADB = 26;
+/** Extended codes carry the primary one in their low byte. */
+const PRIMARY_CODE = 0xff;
+
+function isDamage(error: unknown): boolean {
+  const { errcode } = error as { errcode?: number };
+  return [SQLITE_CORRUPT, SQLITE_NOTADB].includes((errcode ?? 0) & PRIMARY_CODE);
+}
+
+function damaged(path: string): string {
+  return `the queue ${path} is damaged: move that file away, what is not done yet is sent again`;
 }

@@ -32,6 +32,13 @@ export class StorePool {
     return this.#stores.get(acceptor);
   }
 
+  /** A table that is being deleted: from now on nobody knows where it is. */
+  async drop(acceptor: AcceptorId): Promise<void> {
+    const store = this.#stores.get(acceptor);
+    this.#stores.delete(acceptor);
+    await store?.close();
+  }
+
   async close(): Promise<void> {
     await Promise.all([...this.#stores.values()].map((store) => store.close()));
   }

@@ -38,13 +38,20 @@ export class SqliteTable {
     return this.#table.state === "lost";
   }
 
+  /** Whether the open file is the path's file no more; asked while nobody uses the table, so that it is let go of. */
+  hasGone(): boolean {
+    const table = this.#table;
+    if (table.state === "open" && identityOf(this.#path) !== table.identity) this.#lose(this.#replaced());
+    return this.isLost;
+  }
+
   execute(requests: readonly TableRequest[]): TableOutcomes {
     try {
       const table = this.#opened();
       if (table.state === "open") {
         const outcomes = this.#commit(table, requests);
         if (outcomes !== undefined) return outcomes;
-        this.#lose(lost(`The table ${this.#path} was deleted or replaced while it was open.`));
+        this.#lose(this.#replaced());
       }
       return everywhere(requests, GONE);
     } catch (error) {
@@ -91,6 +98,10 @@ export class SqliteTable {
     } finally {
       if (database.isTransaction) database.exec("ROLLBACK");
     }
+  }
+
+  #replaced(): Lost {
+    return lost(`The table ${this.#path} was deleted or replaced while it was open.`);
   }
 
   #lose(to: Lost): Lost {

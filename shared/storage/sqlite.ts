@@ -85,9 +85,13 @@ class SqliteStore implements AcceptorStore {
   #start(): Worker {
     const worker = new Worker(WORKER, { workerData: this.#table });
     worker.on("message", ({ answers, lost }: SqliteReply) => {
-      this.#lost ||= lost;
       this.#mailbox -= answers.length;
       for (const { id, outcomes } of answers) this.#underWay.get(id)?.settle(outcomes);
+      if (lost && !this.#lost) {
+        this.#lost = true;
+        // What lies in its mailbox is answered first; then there is nothing to do for a thread.
+        worker.postMessage("close" satisfies SqliteMessage);
+      }
     });
     worker.on("error", (error: Error) => process.emitWarning(error));
     worker.on("exit", () => this.#exited());

@@ -19,6 +19,9 @@ export interface SqliteReply {
 /** Bounds how long the first request of a group waits for the last, and how far one group grows the log. */
 const GROUP_REQUESTS_MAX = 1_024;
 
+/** A table that was retired is deleted under those who have it open, and the disk has its space back when they let go. */
+const LOOK_EVERY_MS = 2_000;
+
 const { path, incarnation } = workerData as SqliteWorkerData;
 const port = parentPort as MessagePort;
 const table = new SqliteTable(path, incarnation, warnOnce);
@@ -37,6 +40,10 @@ port.on("message", (first: SqliteMessage) => {
     port.close();
   }
 });
+
+setInterval(() => {
+  if (table.hasGone()) port.postMessage({ answers: [], lost: true } satisfies SqliteReply);
+}, LOOK_EVERY_MS).unref();
 
 function answer(group: readonly Exclude<SqliteMessage, "close">[]): void {
   const outcomes = table.execute(group);

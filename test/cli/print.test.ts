@@ -7,19 +7,19 @@ const part = { part: "leader-1", pid: 7 } as const;
 const url = "http://127.0.0.1:7707";
 
 test.each<[DevEvent, string]>([
-  [{ event: "started", ...part, url }, `leader-1    started as process 7 at ${url}`],
-  [{ event: "restarted", ...part, url }, `leader-1    started again as process 7 at ${url}`],
-  [{ event: "died", ...part, code: null, signal: "SIGKILL" }, "leader-1    died (SIGKILL)"],
-  [{ event: "died", ...part, code: 1, signal: null }, "leader-1    died (exit code 1)"],
-  [{ event: "stopped", ...part }, "leader-1    stopped"],
-  [{ event: "stopping", signal: "SIGTERM" }, "dev         stopping (SIGTERM)"],
+  [{ event: "started", ...part, url }, `leader-1     started as process 7 at ${url}`],
+  [{ event: "restarted", ...part, url }, `leader-1     started again as process 7 at ${url}`],
+  [{ event: "died", ...part, code: null, signal: "SIGKILL" }, "leader-1     died (SIGKILL)"],
+  [{ event: "died", ...part, code: 1, signal: null }, "leader-1     died (exit code 1)"],
+  [{ event: "stopped", ...part }, "leader-1     stopped"],
+  [{ event: "stopping", signal: "SIGTERM" }, "dev          stopping (SIGTERM)"],
   [
     { event: "tableMissing", acceptor: "a1-0", location: "/x/a1-0.sqlite" },
     "/x/a1-0.sqlite is not there: acceptor a1-0 is lost",
   ],
   [
     { event: "logged", ...part, line: { msg: "leads bank/main", event: "leads" } },
-    "leader-1    leads bank/main",
+    "leader-1     leads bank/main",
   ],
   [{ event: "logged", ...part, line: { event: "error", err: { message: "no disk" } } }, "error: no disk"],
   [{ event: "logged", ...part, line: { msg: "no disk", err: { message: "no disk" } } }, "  no disk"],

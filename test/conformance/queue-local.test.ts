@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { fileURLToPath } from "node:url";
@@ -43,6 +44,12 @@ test("what was sent survives the death of its sender", async () => {
   expect(bodies).toEqual(
     expect.arrayContaining(Array.from({ length: sent }, (_, index) => String(index + 1))),
   );
+});
+
+test("a damaged file is named, and the next move", () => {
+  const path = join(temporaryFolder(), "queue.sqlite");
+  writeFileSync(path, "no database".repeat(1_000));
+  expect(() => new LocalQueue(path, OPTIONS)).toThrow(/is damaged: move that file away/);
 });
 
 test("a newer version's file is not touched", () => {

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import type { Worker } from "node:worker_threads";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { GONE, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
@@ -325,6 +326,17 @@ describe("processes", () => {
     );
     for (const { lines } of both) expect(lines.some((line) => line.startsWith("won "))).toBe(true);
     await expectAllKept(lines);
+  });
+
+  test("a table that is deleted while nobody asks for it is let go of, file and thread", async () => {
+    createSqliteTable(path, BIRTH);
+    const started = once(process, "worker");
+    const store = open();
+    expect(await say(store, createCell)).toMatchObject({ outcome: "applied" });
+    const [worker] = (await started) as [Worker];
+    for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix);
+    await once(worker, "exit");
+    expect(await say(store, readCell)).toEqual(GONE);
   });
 
   test("a process sees that another one deleted the table", async () => {

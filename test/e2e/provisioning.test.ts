@@ -112,7 +112,7 @@ test("the provisioner and the registry are killed again and again: every order i
   expect(new Set((await machine(deployment)).configuration.acceptors).size).toBe(3);
 });
 
-test("messages that come twice, late, or from nowhere do nothing", async () => {
+test("messages that come twice, late, or from nowhere do nothing; a spare whose file is deleted is found lost", async () => {
   const deployment = await deploy();
   await deposit(deployment);
   await replaceFirst(deployment);
@@ -131,12 +131,7 @@ test("messages that come twice, late, or from nowhere do nothing", async () => {
   await replaceFirst(deployment);
   await until(() => isSettled(deployment, 1));
   expect(tablesIn(deployment)).toHaveLength(before.length);
-});
 
-test("a spare whose file is deleted is found lost, and another one comes", async () => {
-  const deployment = await deploy();
-  await deposit(deployment);
-  await until(() => isSettled(deployment, 1));
   const [lost] = spares(await deployment.status());
   for (const ending of ["", "-wal", "-shm"]) rmSync(`${lost?.location}${ending}`, { force: true });
   await until(async () => {
@@ -166,7 +161,8 @@ test("a table that is reported gone is replaced by one spare for all, and is no 
   });
   const other = JSON.parse((await rawRequest(deployment.url, { path: "/v1/machines/bank/other" })).text);
   expect(other.configuration.acceptors).not.toContain(gone);
-  await postJson(deployment.url, `${AT}/reconfigure`, { replace: gone, by: spare?.id });
+  expect(await replaceFirst(deployment)).toBe(gone);
+  expect((await machine(deployment)).configuration.acceptors).toContain(spare?.id);
   await until(() => !tablesIn(deployment).includes(gone));
 });
 

@@ -344,6 +344,33 @@ describe("leader processes", () => {
     expect(reasonOf(say({ type: "retireLeader", leader: "leader-9" }))).toBe("there is no leader leader-9");
   });
 
+  it("are replaced when peers say that they are silent, but not the last one, nor one that was started again", () => {
+    const suspectLeader = (leader: string, process: string) =>
+      say({ type: "suspectLeader", leader, process: process as ProcessId, by: "leader-9" });
+    registerLeader("leader-1");
+    const process = state.leaders.get("leader-1")?.process as string;
+    say({ type: "configure", leaders: 1 });
+    expect(suspectLeader("leader-1", process)).toEqual({
+      suspected: false,
+      reason: "leader-1 is the last leader",
+    });
+    registerLeader("leader-2");
+    expect(suspectLeader("leader-1", "0".repeat(32))).toEqual({
+      suspected: false,
+      reason: "leader-1 was started again meanwhile",
+    });
+    expect(suspectLeader("leader-1", process)).toEqual({ suspected: true });
+    expect(orders()).toEqual(["stopLeader leader-1"]);
+    expect(reasonOf(suspectLeader("leader-8", process))).toBe("there is no leader leader-8");
+    // Tables and leaders share the limit.
+    state.replacedAt = [time, time, time];
+    registerLeader("leader-3");
+    expect(suspectLeader("leader-2", state.leaders.get("leader-2")?.process as string)).toEqual({
+      suspected: false,
+      reason: "3 were suspected within the last 10 minutes",
+    });
+  });
+
   it("are as many as the setting says, if there is one", () => {
     registerLeader("leader-1");
     registerLeader("leader-2");

@@ -388,6 +388,7 @@ describe("a reconfiguration", () => {
       },
       provisioning: () => registry.provisioning(),
       machines: () => registry.machines(),
+      machinesOn: (acceptor) => registry.machinesOn(acceptor),
       status: () => registry.status(),
     };
     return reconfigure({

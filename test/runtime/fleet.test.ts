@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { majority } from "../../shared/protocol/quorum.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
 import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { until } from "../support/deployment.ts";
@@ -222,5 +223,20 @@ test("what is neither used nor led for long is let go, and read again when it is
   expect(leader.fleet.find(machine)?.loaded).toBeDefined();
   expect(standby.fleet.find(machine)?.loaded).toBeUndefined();
   leader.kill();
+  expect(await fleets.add(machine)).toBe(2);
+});
+
+test("whoever slept while its machine moved finds it, though all tables that it knew are deleted", async () => {
+  const fleets = await Fleets.start();
+  const machine = "tally/moved" as MachineId;
+  const sleeper = await fleets.join();
+  expect(await fleets.add(machine)).toBe(1);
+  const other = await fleets.join({ isAlone: true });
+  const fresh = await Promise.all(["a4", "a5", "a6"].map((id) => fleets.addTable(id)));
+  const override = { operator: "ada", reason: "nobody else hears of it" };
+  await other.fleet.reconfigure(machine, async () => majority(fresh), { reason: override, override });
+  other.kill();
+  for (const old of ["a1", "a2", "a3"]) fleets.loseTable(old);
+  expect(fleets.leadersOf(machine)).toEqual([sleeper.id]);
   expect(await fleets.add(machine)).toBe(2);
 });

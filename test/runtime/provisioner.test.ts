@@ -27,6 +27,8 @@ import { until } from "../support/deployment.ts";
 import { CONTEXT, keyOf } from "../support/endorsing.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
+const OVERRIDE = { operator: "ada", reason: "no leaders here" };
+
 /** The file system's clock may be a little ahead of this process's. */
 const ANY_AGE_MS = -1_000;
 
@@ -107,10 +109,8 @@ async function retireOne(): Promise<AcceptorServer> {
   say({ type: "registerMachine", machine, acceptors: 3 });
   say({ type: "complete", machine, configuration: 1 as ConfigurationNumber });
   const old = state.acceptors.get(ids[0] as AcceptorId) as AcceptorServer;
-  const reason = { operator: "test" };
-  say({ type: "propose", machine, quorums: majority(ids.slice(1)), nonce: "n", reason });
-  const override = { ...reason, reason: "nobody is there to endorse it" };
-  say({ type: "complete", machine, configuration: 2 as ConfigurationNumber, override });
+  say({ type: "propose", machine, quorums: majority(ids.slice(1)), nonce: "n", reason: OVERRIDE });
+  say({ type: "complete", machine, configuration: 2 as ConfigurationNumber, override: OVERRIDE });
   return old;
 }
 

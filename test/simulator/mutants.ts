@@ -803,6 +803,12 @@ const driver: readonly Mutant[] = [
         replace:
           'const again = promises.map((promise): Verb => ({ verb: "create", key: promise.key as { kind: "cell"; configuration: ConfigurationNumber; lane: Lane } }));\n    return this.#quorums.witnesses.has(of) ? [...again, ...promises] : [...again, { verb: "create", key: HEAD }, ...promises,',
       },
+      // By whoever does not address the table that was meant (§11), or it would be refused.
+      {
+        file: "test/simulator/process.ts",
+        find: "isFounding ? REGISTERED_INCARNATION : incarnation",
+        replace: "isFounding ? incarnation : incarnation",
+      },
     ],
     flags: ["--stress", "tableRecreated"],
   },
@@ -1029,6 +1035,18 @@ const vertical: readonly Mutant[] = [
         file: "shared/protocol/pool.ts",
         find: "of configurations.values()) for (const id",
         replace: "of [...configurations.values()].slice(-1)) for (const id",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "tables that are in use are deleted",
+    rule: "§7 retirement: acceptors in neither c′ nor a pending configuration",
+    edits: [
+      {
+        file: "shared/protocol/pool.ts",
+        find: "if (!hadItsDay || needed.has(record.id)) continue;",
+        replace: "if (!hadItsDay) continue;",
       },
     ],
     flags: VERTICAL,

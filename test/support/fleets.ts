@@ -11,7 +11,13 @@ import { Invalid, TheseusError } from "../../shared/errors.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
-import { type AcceptorServer, lookup, type RegistryCommand } from "../../shared/protocol/registry.ts";
+import {
+  type AcceptorServer,
+  lookup,
+  machinesOn,
+  proposalOf,
+  type RegistryCommand,
+} from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { Fleet } from "../../shared/runtime/fleet/fleet.ts";
@@ -21,11 +27,17 @@ import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { watchLeaders } from "../../shared/runtime/repair/leader-watch.ts";
+import { observed } from "../../shared/runtime/repair/observed-ports.ts";
+import { Repairer } from "../../shared/runtime/repair/repairer.ts";
+import { TableHealth } from "../../shared/runtime/repair/table-health.ts";
 import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
-import { memoryStore } from "../../shared/storage/memory.ts";
+import { type MemoryStore, memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { tally } from "./tally.ts";
+
+const SILENT_MS = 50;
 
 export interface FleetNode {
   readonly id: string;
@@ -35,6 +47,8 @@ export interface FleetNode {
   /** Machines in the order in which it came to lead them. */
   readonly led: MachineId[];
   readonly failures: unknown[];
+  /** What it said of tables. */
+  readonly repairs: string[];
   /** As SIGKILL: its connections are reset, and nothing that it does has an effect any more. */
   kill(): void;
 }
@@ -47,13 +61,13 @@ export class Fleets {
   readonly lookups: MachineId[] = [];
   /** Verbs that change a table. */
   writes = 0;
-  readonly #tables: ReadonlyMap<AcceptorId, AcceptorStore>;
+  readonly #tables: Map<AcceptorId, MemoryStore>;
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
   #joined = 0;
 
-  private constructor(tables: ReadonlyMap<AcceptorId, AcceptorStore>, registry: RegistryService) {
+  private constructor(tables: Map<AcceptorId, MemoryStore>, registry: RegistryService) {
     this.#tables = tables;
     this.#registry = registry;
   }
@@ -76,15 +90,34 @@ export class Fleets {
       movePointer() {},
       learn() {},
     });
-    for (const id of ids("a")) {
-      const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
-      await registry.command({ type: "registerAcceptor", acceptor });
-    }
-    return new Fleets(tables, registry);
+    const fleets = new Fleets(tables, registry);
+    for (const id of ids("a")) await fleets.#register(id);
+    return fleets;
   }
 
-  /** One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. */
-  async join({ isCutOff = false } = {}): Promise<FleetNode> {
+  /** One more table for the machines. */
+  async addTable(name: string): Promise<AcceptorId> {
+    const id = name as AcceptorId;
+    this.#tables.set(id, memoryStore());
+    await this.#register(id);
+    return id;
+  }
+
+  /** As if it were deleted. */
+  loseTable(name: string): void {
+    this.#tables.get(name as AcceptorId)?.lose();
+  }
+
+  async #register(id: AcceptorId): Promise<void> {
+    const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
+    await this.#registry.command({ type: "registerAcceptor", acceptor });
+  }
+
+  /**
+   * One more leader process; resolves once those that live know each other. `isCutOff`: from the tables. `isAlone`: from
+   * the other leaders.
+   */
+  async join({ isCutOff = false, isAlone = false } = {}): Promise<FleetNode> {
     const number = ++this.#joined;
     const id = `leader-${number}`;
     const server = createServer();
@@ -95,7 +128,8 @@ export class Fleets {
     const self = { id, deployment: "one", process, address, pid: number };
     const stores = new StorePool(({ id }) => this.#counting(id));
     const life = { isOver: false, isCutOff };
-    const ports = this.#portsOf(stores, life);
+    const health = new TableHealth(() => performance.now());
+    const ports = observed(this.#portsOf(stores, life), health, (each) => stores.get(each) !== undefined);
     const [led, failures]: [MachineId[], unknown[]] = [[], []];
     const events = {
       leads: (machine: MachineId, _: Ballot) => led.push(machine),
@@ -106,7 +140,10 @@ export class Fleets {
     };
     const definitions = new Map([[tally.name, tally]]);
     const registry = this.#client();
-    const endorser = new Endorser({ id, signer: newSigner(), registry, stores });
+    const signer = newSigner();
+    const endorser = new Endorser({ id, signer, registry, stores });
+    const leader = { id, process, address, publicKey: signer.publicKey };
+    await this.#registry.command({ type: "registerLeader", leader });
     const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
       self,
@@ -115,23 +152,64 @@ export class Fleets {
       follow: (machine, from, send) => fleet.follow(machine, from, send),
     });
     fleet.meet(peers);
+    const repairs: string[] = [];
+    const repairEvents = {
+      suspected: (acceptor: AcceptorId, why: string) => repairs.push(`${acceptor} ${why}`),
+      notSuspected: (acceptor: AcceptorId, why: string, reason: string) =>
+        repairs.push(`${acceptor} ${why} not: ${reason}`),
+      notRepaired: (machine: MachineId, acceptor: AcceptorId, error: unknown) =>
+        repairs.push(`${machine} ${acceptor} not: ${error}`),
+    };
+    const repairer = new Repairer({ fleet, health, registry, stores, ports, events: repairEvents });
+    repairer.start();
     const kill = () => {
       life.isOver = true;
+      repairer.close();
       peers.close();
       server.closeAllConnections();
       server.close();
       this.nodes.splice(this.nodes.indexOf(node), 1);
     };
-    const node: FleetNode = { id, address, fleet, peers, led, failures, kill };
+    const node: FleetNode = { id, address, fleet, peers, led, failures, repairs, kill };
     onTestFinished(() => {
       if (!life.isOver) kill();
     });
-    const others = [...this.nodes];
+    const others = isAlone ? [] : [...this.nodes];
     for (const other of others) peers.watch(other.address);
     await peers.met(others.length);
     await Promise.all(others.map((other) => other.peers.met(others.length)));
     this.nodes.push(node);
     return node;
+  }
+
+  /** The tables that the registry ordered. */
+  async provision(): Promise<void> {
+    const requests = await this.#registry.read(({ outbox }) => [...outbox.values()]);
+    for (const { request, type } of requests) {
+      if (type !== "createAcceptor") continue;
+      const id = `s${this.#tables.size}` as AcceptorId;
+      this.#tables.set(id, memoryStore());
+      const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
+      await this.#registry.command({ type: "provisioned", request, acceptor });
+    }
+  }
+
+  /** As a leader process does, only sooner. */
+  watchLeaders(fleet: Fleet, suspected: (leader: string) => void): void {
+    const ports = productionPorts(() => undefined);
+    watchLeaders({ fleet, registry: this.#client(), ports, silentMs: SILENT_MS, suspected });
+  }
+
+  liveLeaders(): Promise<readonly string[]> {
+    return this.#registry.read(({ leaders }) =>
+      [...leaders.values()].filter(({ state }) => state === "live").map(({ id }) => id),
+    );
+  }
+
+  /** As the registry has it. */
+  async acceptorsOf(machine: MachineId): Promise<readonly AcceptorId[]> {
+    const location = await this.#registry.read((state) => lookup(state, machine));
+    return location?.configuration.quorums.acceptors ?? [];
   }
 
   /** Everything so far was so much longer ago. */
@@ -200,9 +278,19 @@ export class Fleets {
         if (location === undefined) throw new Invalid("unknown_machine", `${machine} was never started`);
         return location;
       },
-      servers: () => registry.read(({ acceptors }) => ({ leaders: [], acceptors: [...acceptors.values()] })),
+      servers: () =>
+        registry.read(({ leaders, acceptors }) => ({
+          leaders: [...leaders.values()],
+          acceptors: [...acceptors.values()],
+        })),
+      machinesOn: (acceptor) => registry.read((state) => machinesOn(state, acceptor)),
       machines: () => registry.read(({ machines }) => [...machines.keys()]),
-      proposal: unasked,
+      proposal: (machine, number) =>
+        registry.read((state) => {
+          const proposal = proposalOf(state, machine, number);
+          if (proposal === undefined) throw new Invalid("not_found", `there is no ${machine} ${number}`);
+          return { ...proposal, time: registry.now() };
+        }),
       audit: unasked,
       provisioning: unasked,
       status: unasked,

@@ -4,6 +4,7 @@ import {
   applyRegistry,
   initialRegistry,
   lookup,
+  machinesOn,
   proposalOf,
   type RegistryState,
 } from "../../shared/protocol/registry.ts";
@@ -41,6 +42,10 @@ export class RegistryInMemory implements RegistryClient {
 
   async machines() {
     return [...this.state.machines.keys()];
+  }
+
+  async machinesOn(acceptor: Parameters<RegistryClient["machinesOn"]>[0]) {
+    return machinesOn(this.state, acceptor);
   }
 
   provisioning(): never {

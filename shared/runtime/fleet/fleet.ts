@@ -8,7 +8,7 @@ import type { Ballot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Abdication } from "../../protocol/leader.ts";
 import type { AcceptorId, QuorumSpec } from "../../protocol/quorum.ts";
-import type { Location } from "../../protocol/registry.ts";
+import type { AcceptorServer, Location } from "../../protocol/registry.ts";
 import { MACHINE_GEOMETRY, type Slot } from "../../protocol/slot.ts";
 import { Hosted } from "../hosted.ts";
 import { type Identity, type Led, leadsMessage, type PeerMessage, type Use } from "../peers/message.ts";
@@ -152,6 +152,23 @@ export class Fleet {
     cause: Cause,
   ): Promise<Location> {
     return this.#leading.reconfigure(await this.led(machine), quorumsFor, cause);
+  }
+
+  /** Whether it is this process's to lead, or would be if anybody used it. */
+  isMine(machine: MachineId): boolean {
+    const { candidates } = this;
+    return (
+      candidates.leaderElsewhere(machine) === undefined &&
+      candidates.better(this.member(machine)) === undefined
+    );
+  }
+
+  /**
+   * Puts another table in a suspect's place. @throws Unavailable (not_leader) when that is another process's to do, or
+   * why it could not be done.
+   */
+  replaceTable(machine: MachineId, suspect: AcceptorId, by: AcceptorServer): Promise<void> {
+    return this.#leading.replaceTable(this.member(machine), suspect, by);
   }
 
   /** Sends a watcher what is chosen from `from` on; undefined when that is older than what is in memory. */

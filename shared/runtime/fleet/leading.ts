@@ -7,8 +7,8 @@ import { Invalid, Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Abdication } from "../../protocol/leader.ts";
-import type { QuorumSpec } from "../../protocol/quorum.ts";
-import type { Location } from "../../protocol/registry.ts";
+import { type AcceptorId, type QuorumSpec, QuorumSystem, replaceAcceptor } from "../../protocol/quorum.ts";
+import type { AcceptorServer, Location } from "../../protocol/registry.ts";
 import { NO_SLOT } from "../../protocol/slot.ts";
 import { configurationOf } from "../host.ts";
 import type { Led } from "../peers/message.ts";
@@ -51,6 +51,8 @@ export interface LeadingOptions {
 export class Leading {
   readonly #options: LeadingOptions;
   readonly #turns: Turns;
+  /** What takes the place of the tables that the registry suspects, as far as it was heard of. */
+  readonly #replacements = new Map<AcceptorId, AcceptorId>();
 
   constructor(options: LeadingOptions) {
     this.#options = options;
@@ -108,6 +110,20 @@ export class Leading {
     return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums), cause);
   }
 
+  /** Whoever leads the machine does it, or should; also when nobody can lead it before that is done. */
+  async replaceTable(member: Member, suspect: AcceptorId, by: AcceptorServer): Promise<void> {
+    this.#replacements.set(suspect, by.id);
+    this.#options.stores.learn([by]);
+    await this.lead(member);
+    member.location ??= await this.#locate(member.machine);
+    const from = member.location;
+    const { quorums } = from.configuration;
+    if (quorums.acceptors.includes(suspect))
+      await this.#reconfigure(member, from, replaceAcceptor(quorums, suspect, by.id), {
+        reason: { suspects: [suspect] },
+      });
+  }
+
   async #reconfigure(member: Member, from: Location, quorums: QuorumSpec, cause: Cause): Promise<Location> {
     if (member.reconfiguring !== undefined)
       throw new Unavailable(
@@ -160,7 +176,8 @@ export class Leading {
     if (elsewhere !== undefined) throw candidates.notLeader(machine, elsewhere);
     if (member.location === undefined) member.location = await this.#locate(machine);
     if (candidates.isLeaving) throw shuttingDown();
-    if (this.#isStranded(member)) await this.#rescue(member, member.location);
+    if (this.#isStranded(member) || this.#isCrippled(member.location))
+      await this.#rescue(member, member.location);
     const { configuration, acceptors } = member.location;
     stores.learn(acceptors);
     // What the tables cover is learnt before the leader that there may be is fenced, not while nobody serves.
@@ -174,10 +191,11 @@ export class Leading {
   }
 
   async #rescue(member: Member, from: Location): Promise<void> {
-    const { registry, stores } = this.#options;
+    const { candidates, registry, stores } = this.#options;
     stores.learn(from.acceptors);
     const present = from.configuration.quorums;
-    const quorums = await withoutLost(member.machine, present, registry, stores);
+    const lost = { by: candidates.self.id, registry, stores, replacements: this.#replacements };
+    const quorums = await withoutLost(member.machine, present, lost);
     const suspects = present.acceptors.filter((id) => !quorums.acceptors.includes(id));
     try {
       await this.#reconfigure(member, from, quorums, { reason: { suspects } });
@@ -199,6 +217,11 @@ export class Leading {
     );
   }
 
+  /** So many of its tables are suspected that nobody can lead it before others stand in their place. */
+  #isCrippled({ configuration }: Location): boolean {
+    return !new QuorumSystem(configuration.quorums).canWriteWithout(new Set(this.#replacements.keys()));
+  }
+
   /** Looks up which configuration is the machine's; the one that ended this one's ballots has time to complete. */
   #onSuperseded(member: Member, by: ConfigurationNumber): void {
     member.location = undefined;
@@ -212,6 +235,14 @@ export class Leading {
   #isUnfit(member: Member): void {
     member.unfitUntilMs = this.#options.ports.elapsed() + UNFIT_MS;
     this.#options.candidates.peers.tell({ type: "unfit", machine: member.machine });
+    void this.#lookAgain(member);
+  }
+
+  /** The machine may have left these tables without this process hearing of it; then they may be deleted by now. */
+  async #lookAgain(member: Member): Promise<void> {
+    const { registry } = this.#options;
+    const known = await lookupIn(registry, member.machine).catch(() => undefined);
+    if (known?.active === true) member.learnLocation(known);
   }
 
   /** Started first, if it never was. */

@@ -1,7 +1,8 @@
 /** From what an operator asks for to the quorums of the next configuration. */
-import { Invalid } from "../../errors.ts";
+import { Invalid, Unavailable } from "../../errors.ts";
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
+import type { AcceptorRecord } from "../../protocol/pool.ts";
 import {
   type AcceptorId,
   MODES,
@@ -12,6 +13,15 @@ import {
 import type { ReconfigureRequest } from "../../wire.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
+
+export interface LostOptions {
+  /** Who says so, when a table is reported. */
+  readonly by: string;
+  readonly registry: RegistryClient;
+  readonly stores: StorePool;
+  /** What takes the place of tables that the registry suspects. */
+  readonly replacements: ReadonlyMap<AcceptorId, AcceptorId>;
+}
 
 /** @throws Invalid, naming what there is to choose from. */
 export async function newQuorums(
@@ -30,7 +40,7 @@ export async function newQuorums(
       `${old} is not one of ${machine}'s acceptors: ${present.acceptors.join(", ")}`,
     );
   const by =
-    (request.by as AcceptorId | undefined) ?? (await unusedAcceptor(machine, present, registry, stores));
+    (request.by as AcceptorId | undefined) ?? (await substitute(machine, old, present, registry, stores));
   return replaceAcceptor(present, old, by);
 }
 
@@ -42,34 +52,62 @@ function modeNamed(mode: string): (typeof MODES)[Mode] {
   );
 }
 
-/** The present quorums with an unused table in the place of each that is gone. @throws Invalid when there is none. */
+/**
+ * The present quorums without the tables that are suspected or gone: in the place of each what the registry names, the
+ * same for all machines. @throws Unavailable while there is no spare.
+ */
 export async function withoutLost(
   machine: MachineId,
   present: QuorumSpec,
-  registry: RegistryClient,
-  stores: StorePool,
+  { by, registry, stores, replacements }: LostOptions,
 ): Promise<QuorumSpec> {
   let quorums = present;
   for (const id of present.acceptors) {
-    const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
-    const isGone = outcome?.outcome === "refused" && outcome.gone === true;
-    if (isGone)
-      quorums = replaceAcceptor(quorums, id, await unusedAcceptor(machine, quorums, registry, stores));
+    const isLost = replacements.has(id) || (await isGone(machine, id, stores));
+    const other = isLost ? (replacements.get(id) ?? (await replacementOf(id, by, registry))) : id;
+    quorums = replaceAcceptor(quorums, id, other);
   }
   return quorums;
 }
 
-/** A spare, else any other table that machines are started on: one that the machine does not use, and that answers. */
-async function unusedAcceptor(
+async function isGone(machine: MachineId, acceptor: AcceptorId, stores: StorePool): Promise<boolean> {
+  const [outcome] = (await stores.get(acceptor)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
+  return outcome?.outcome === "refused" && outcome.gone === true;
+}
+
+async function replacementOf(
+  acceptor: AcceptorId,
+  by: string,
+  registry: RegistryClient,
+): Promise<AcceptorId> {
+  const said = await registry.command({ type: "suspectAcceptor", acceptor, by, why: "gone" });
+  const { replacement } = said as { readonly replacement?: AcceptorId };
+  if (replacement !== undefined) return replacement;
+  throw new Unavailable(
+    "unavailable",
+    `there is no spare table yet in the place of ${acceptor}: one is being made, try again`,
+  );
+}
+
+/**
+ * What the registry has in mind for the old one, else a spare, else any other that machines are started on: one that
+ * the machine does not use, and that answers.
+ */
+async function substitute(
   machine: MachineId,
+  old: AcceptorId,
   present: QuorumSpec,
   registry: RegistryClient,
   stores: StorePool,
 ): Promise<AcceptorId> {
   const { acceptors } = await registry.servers();
-  const unused = (["spare", "active"] as const).flatMap((state) =>
-    acceptors.filter((each) => each.state === state && !present.acceptors.includes(each.id)),
-  );
+  const chosen = acceptors.find(({ id }) => id === old)?.replacement;
+  const inState = (state: AcceptorRecord["state"]) => acceptors.filter((each) => each.state === state);
+  const unused = [
+    ...acceptors.filter(({ id }) => id === chosen),
+    ...inState("spare"),
+    ...inState("active"),
+  ].filter(({ id }) => !present.acceptors.includes(id));
   stores.learn(unused);
   for (const { id } of unused) {
     const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];

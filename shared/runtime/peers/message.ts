@@ -56,6 +56,8 @@ export type PeerMessage =
   | { readonly type: "used"; readonly machines: readonly Use[] }
   /** Hands its machines over and takes no new ones: no candidate while there is another. */
   | { readonly type: "draining" }
+  /** The registry suspects a table: whoever leads machines on it should see to them. */
+  | { readonly type: "suspects" }
   /** Is shutting down: no candidate any more. */
   | { readonly type: "leaving" }
   /** Watcher to watched: send me what is chosen from this slot on. */

@@ -24,6 +24,8 @@ export interface PeersEvents {
   used: [peer: Identity, machines: readonly Use[]];
   /** Handed over: the next candidate should lead. */
   left: [peer: Identity, led: Led];
+  /** The registry suspects a table. */
+  suspects: [peer: Identity];
   behind: [peer: Identity, machine: MachineId];
   chosen: [peer: Identity, machine: MachineId, slot: Slot, text: string];
 }
@@ -166,7 +168,10 @@ export class Peers extends EventEmitter<PeersEvents> {
   }
 
   tell(
-    message: Extract<PeerMessage, { type: "leads" | "left" | "unfit" | "used" | "draining" | "leaving" }>,
+    message: Extract<
+      PeerMessage,
+      { type: "leads" | "left" | "unfit" | "used" | "suspects" | "draining" | "leaving" }
+    >,
   ): void {
     this.#watched.tell(message);
   }
@@ -225,6 +230,9 @@ export class Peers extends EventEmitter<PeersEvents> {
       }
       case "unfit":
         known.unfitUntilMs.set(message.machine, performance.now() + UNFIT_MS);
+        break;
+      case "suspects":
+        this.emit("suspects", peer);
         break;
       case "leaving":
         known.isLeaving = true;

@@ -10,6 +10,7 @@ import type { AuditEntry } from "../../protocol/endorsement.ts";
 import type { LeaderRecord } from "../../protocol/leader-pool.ts";
 import type { OutboxRequest } from "../../protocol/outbox.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
+import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { Location, Proposal, RegistryCommand, Settings } from "../../protocol/registry.ts";
 import { errorOf, type Problem } from "../../wire.ts";
 
@@ -45,6 +46,8 @@ export interface RegistryClient {
   servers(): Promise<{ leaders: readonly LeaderRecord[]; acceptors: readonly AcceptorRecord[] }>;
   provisioning(): Promise<Provisioning>;
   machines(after: string): Promise<readonly MachineId[]>;
+  /** All that have this acceptor in their configuration. */
+  machinesOn(acceptor: AcceptorId): Promise<readonly MachineId[]>;
   /** `outbox`: how many requests are in it. */
   status(): Promise<{
     configuration: Location["configuration"];
@@ -75,6 +78,8 @@ export function registryClient(url: string): RegistryClient {
     machines: async (after) =>
       (await ask<{ machines: MachineId[] }>(`/v1/registry/machines?after=${encodeURIComponent(after)}`))
         .machines,
+    machinesOn: async (acceptor) =>
+      (await ask<{ machines: MachineId[] }>(`/v1/registry/acceptors/${acceptor}/machines`)).machines,
     status: () => ask("/v1/registry"),
   };
 }

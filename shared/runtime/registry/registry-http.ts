@@ -5,7 +5,14 @@
 import { Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import { type LeaderServer, lookup, proposalOf, type RegistryState } from "../../protocol/registry.ts";
+import type { AcceptorId } from "../../protocol/quorum.ts";
+import {
+  type LeaderServer,
+  lookup,
+  machinesOn,
+  proposalOf,
+  type RegistryState,
+} from "../../protocol/registry.ts";
 import { problemOf } from "../../wire.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { bodyOf } from "../http/requests.ts";
@@ -80,6 +87,10 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
       [...state.machines.keys()].filter((id) => id > after).sort(),
     );
     return c.json({ machines: machines.slice(0, MACHINES_PAGE) });
+  });
+  get(app, "/v1/registry/acceptors/:acceptor/machines", async (c) => {
+    const acceptor = c.req.param("acceptor") as AcceptorId;
+    return c.json({ machines: await service.read((state) => machinesOn(state, acceptor)) });
   });
   get(app, "/v1/registry/machines/:machine/:id", async (c) => {
     const machine = machineOf(c.req.param("machine"), c.req.param("id"));

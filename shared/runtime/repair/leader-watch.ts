@@ -1,0 +1,50 @@
+/**
+ * Leader processes that stay silent. Their machines were taken over long ago, by the other leaders alone; what is left
+ * is to have the process itself replaced, which the registry decides. One that merely crashed is back before this.
+ */
+import type { SuspectAnswer } from "../../protocol/pool.ts";
+import type { Fleet } from "../fleet/fleet.ts";
+import { rank } from "../fleet/rendezvous.ts";
+import type { Identity } from "../peers/message.ts";
+import type { Ports } from "../ports.ts";
+import type { RegistryClient } from "../registry/registry-client.ts";
+
+/** Longer than a restart takes, and than any pause that a healthy process makes. */
+const LEADER_SILENT_MS = 15_000;
+
+export interface LeaderWatchOptions {
+  readonly fleet: Fleet;
+  readonly registry: RegistryClient;
+  readonly ports: Ports;
+  /** Default: LEADER_SILENT_MS. */
+  readonly silentMs?: number;
+  /** The registry has it replaced. */
+  readonly suspected: (leader: string) => void;
+}
+
+export function watchLeaders({
+  fleet,
+  registry,
+  ports,
+  silentMs = LEADER_SILENT_MS,
+  suspected,
+}: LeaderWatchOptions): void {
+  const { self, peers } = fleet;
+  const look = async (peer: Identity): Promise<void> => {
+    const ids = peers.live.map(({ id }) => id);
+    if (ids.includes(peer.id)) return;
+    // One of those that live says so; should it die in its turn, the next one does.
+    const [spokesman] = rank(peer.id, [self.id, ...ids]);
+    if (spokesman !== self.id) return lookLater(peer);
+    const { id, process } = peer;
+    const answer = await registry
+      .command({ type: "suspectLeader", leader: id, process, by: self.id })
+      .catch(() => undefined);
+    if ((answer as SuspectAnswer | undefined)?.suspected === true) suspected(id);
+    else lookLater(peer);
+  };
+  const lookLater = (peer: Identity): void => {
+    ports.after(silentMs, () => void look(peer));
+  };
+  peers.on("suspected", lookLater);
+}
