@@ -5,16 +5,15 @@
 import { rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
-import type { LogLine, MachineStatus, QueryAnswer } from "../../shared/wire.ts";
+import type { LogLine, MachineStatus } from "../../shared/wire.ts";
 import { theseus } from "../support/cli.ts";
 import { isAlive, startDeployment, type TestDeployment, until } from "../support/deployment.ts";
-import { faultsOf } from "../support/history.ts";
+import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
 import { contentsOf, lockTable } from "../support/tables.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
-const JOURNAL = "test/e2e/machines/journal.ts";
 const AT = "/v1/machines/bank/main";
 const CLIENTS = 2;
 const SLOTS = 64;
@@ -27,7 +26,7 @@ const MINUTES_MS = 120_000;
 
 async function deploy(options: Partial<Parameters<typeof startDeployment>[0]>): Promise<TestDeployment> {
   const deployment = await startDeployment({
-    file: JOURNAL,
+    file: JOURNALED_BANK,
     dir: temporaryFolder(),
     snapshotSlots: SLOTS,
     ...options,
@@ -69,22 +68,9 @@ async function snapshot(deployment: TestDeployment, event = "snapshot", of = "ba
   return logged.event === "logged" ? logged.line : {};
 }
 
-/** The executed commands, slot by slot, from the state that went through every snapshot. */
-async function journal(deployment: TestDeployment): Promise<readonly LogLine[]> {
-  const { status, text } = await postJson(deployment.url, `${AT}/queries/journal`, {});
-  expect(status).toBe(200);
-  const { asOf, result } = JSON.parse(text) as QueryAnswer & { result: number[] };
-  const commands = Array.from({ length: asOf }, () => [] as LogLine["commands"][number][]);
-  for (let at = 0; at < result.length; at += 2)
-    commands[(result[at] as number) - 1]?.push({ command: { amount: result[at + 1] } });
-  return commands.map((of, index) => {
-    return { slot: (index + 1) as LogLine["slot"], ballot: "", configuration: 1, commands: of };
-  });
-}
-
 async function verdict(deployment: TestDeployment, clients: Load): Promise<void> {
   const operations = await clients.stop();
-  expect(faultsOf(operations, await journal(deployment))).toEqual([]);
+  expect(faultsOf(operations, await readJournal(deployment.url))).toEqual([]);
 }
 
 test(
@@ -116,7 +102,7 @@ test(
     await progress(clients);
     expect((await deposit(again, early.session)).output).toEqual(early.output);
     const operations = [...(await clients.stop()), { ...early, output: "OK" }];
-    expect(faultsOf(operations, await journal(again))).toEqual([]);
+    expect(faultsOf(operations, await readJournal(again.url))).toEqual([]);
     await shows(again);
   },
   MINUTES_MS,
