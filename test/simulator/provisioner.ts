@@ -5,6 +5,7 @@
  */
 import type { OutboxRequest } from "../../shared/protocol/outbox.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import type { RegistryCommand } from "../../shared/protocol/registry.ts";
 import { HOP_MS_MAX, LATE_MS_MAX } from "./network.ts";
 import type { Random } from "./random.ts";
 import { serverNamed } from "./registrar.ts";
@@ -58,7 +59,7 @@ export class Provisioner {
 
   /** One that a reconfiguration may take, and mostly does. */
   spareBut(taken: readonly AcceptorId[]): AcceptorId | undefined {
-    const spares = this.#spares.filter((id) => !taken.includes(id) && !this.#world.table(id).isLost);
+    const spares = this.#spares.filter((id) => !taken.includes(id) && this.#isSound(id));
     if (spares.length === 0 || !this.#random.chance(SPARE_TAKEN)) return undefined;
     this.#world.coverage.hit("spareUsed");
     return this.#random.pick(spares);
@@ -95,18 +96,18 @@ export class Provisioner {
         const table = this.#world.table(request.acceptor.id);
         if (!table.isLost) this.#world.coverage.hit("retired");
         this.#delete(table);
-        this.#later(() => this.#world.registrar.tell({ type: "done", request: request.request }, () => {}));
+        this.#later(() => this.#tell({ type: "done", request: request.request }, () => {}));
       }
     });
   }
 
   /** Each attempt makes a table of its own, of which one is recorded. */
   #create(request: string): void {
-    const { registrar, coverage } = this.#world;
+    const { coverage } = this.#world;
     const table = this.#world.unregisteredTable();
     this.#made.push(table);
     this.#later(() =>
-      registrar.tell({ type: "provisioned", request, acceptor: serverNamed(table.id) }, (answer) => {
+      this.#tell({ type: "provisioned", request, acceptor: serverNamed(table.id) }, (answer) => {
         const { recorded } = answer as { recorded: boolean };
         coverage.hit(recorded ? "provisioned" : "provisionedTwice");
         if (!recorded) this.#later(() => this.#delete(table));
@@ -121,7 +122,7 @@ export class Provisioner {
     if (orphans.length === 0) return;
     const orphan = this.#random.pick(orphans);
     this.#later(() =>
-      registrar.tell({ type: "disown", acceptor: orphan.id }, (answer) => {
+      this.#tell({ type: "disown", acceptor: orphan.id }, (answer) => {
         if (!(answer as { disowned: boolean }).disowned) return;
         this.#world.coverage.hit("orphan");
         this.#delete(orphan);
@@ -145,7 +146,13 @@ export class Provisioner {
 
   #suspect(acceptor: AcceptorId, why: "gone" | "silent"): void {
     this.#world.coverage.hit("tableSuspected");
-    this.#world.registrar.tell({ type: "suspectAcceptor", acceptor, by: "somebody", why }, () => {});
+    this.#tell({ type: "suspectAcceptor", acceptor, by: "somebody", why }, () => {});
+  }
+
+  /** As whoever takes it would see by looking. */
+  #isSound(id: AcceptorId): boolean {
+    const { isLost, incarnation } = this.#world.table(id);
+    return !isLost && incarnation === 0;
   }
 
   #isUsed(id: AcceptorId): boolean {
@@ -160,6 +167,14 @@ export class Provisioner {
     this.#world.tableChecks.forgot(table);
     this.#deleted.add(id);
     this.check();
+  }
+
+  /** Until there is an answer, or patience is at an end. */
+  #tell(command: RegistryCommand, done: (answer: unknown) => void): void {
+    this.#world.registrar.tell(command, (answer) => {
+      if (answer !== undefined) done(answer);
+      else this.#later(() => this.#tell(command, done));
+    });
   }
 
   #later(what: () => void): void {

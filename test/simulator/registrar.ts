@@ -102,14 +102,9 @@ export class Registrar {
     );
   }
 
-  /** By somebody who leads nothing, and does not try again. */
+  /** By somebody who is none of the processes; `done` as above. */
   tell(command: RegistryCommand, done: (answer: unknown) => void): void {
-    this.#exchange(
-      () => this.execute(command),
-      (answer) => {
-        if (answer !== undefined) done(answer);
-      },
-    );
+    this.#exchange(() => this.execute(command), done);
   }
 
   /** What was active when the request arrived; perhaps not any more. */
