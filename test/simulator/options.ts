@@ -42,7 +42,7 @@ export interface VerticalRates {
   readonly reconfigure: number;
   /** By a process that was fenced and finds no newer configuration. */
   readonly reconfigureWhenFenced: number;
-  /** A table that only older configurations have is deleted, per visit. */
+  /** Something of the outbox is carried out, or a table that only older configurations have is deleted; per visit. */
   readonly retire: number;
   /** A process tries to lead a configuration that it knows is over. */
   readonly stale: number;
@@ -172,6 +172,8 @@ export interface Draws {
   readonly vertical: Random;
   readonly truncation: Random;
   readonly horizontal: Random;
+  /** While it runs. */
+  readonly provisioning: Random;
 }
 
 export function drawOptions(

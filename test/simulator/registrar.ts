@@ -4,9 +4,11 @@
  */
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import type { RegistryContext } from "../../shared/protocol/endorsement.ts";
-import { outstanding } from "../../shared/protocol/outbox.ts";
+import { type OutboxRequest, outstanding } from "../../shared/protocol/outbox.ts";
+import type { AcceptorRecord } from "../../shared/protocol/pool.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import {
+  type AcceptorServer,
   applyRegistry,
   initialRegistry,
   lookup,
@@ -59,9 +61,16 @@ export class Registrar {
     return new Set(outstanding(this.#state, "deleteAcceptor").map(({ acceptor }) => acceptor.id));
   }
 
+  get outbox(): ReadonlyMap<string, OutboxRequest> {
+    return this.#state.outbox;
+  }
+
+  get acceptors(): ReadonlyMap<AcceptorId, AcceptorRecord> {
+    return this.#state.acceptors;
+  }
+
   register(id: AcceptorId): void {
-    const acceptor = { id, kind: "simulated", location: id, incarnation: "0" };
-    applyRegistry(this.#state, { type: "registerAcceptor", acceptor }, this.#context);
+    applyRegistry(this.#state, { type: "registerAcceptor", acceptor: serverNamed(id) }, this.#context);
   }
 
   get #context(): RegistryContext {
@@ -81,30 +90,38 @@ export class Registrar {
       this.#activated.push(this.active);
       this.#world.tableChecks.activate(this.active.number);
     }
+    this.#world.provisioner.check();
     return answer;
   }
 
   /** `done(undefined)`: the outcome is unknown. */
   ask(process: Process, command: RegistryCommand, done: (answer: unknown) => void): void {
-    this.#exchange(process, () => this.execute(command), done);
+    this.#exchange(
+      () => this.execute(command),
+      (answer) => process.enter(() => done(answer)),
+    );
+  }
+
+  /** By somebody who is none of the processes; `done` as above. */
+  tell(command: RegistryCommand, done: (answer: unknown) => void): void {
+    this.#exchange(() => this.execute(command), done);
   }
 
   /** What was active when the request arrived; perhaps not any more. */
   lookup(process: Process, done: (active: Configuration | undefined) => void): void {
-    this.#exchange(process, () => this.active, done);
+    this.#exchange(
+      () => this.active,
+      (active) => process.enter(() => done(active)),
+    );
   }
 
-  #exchange<Answer>(
-    process: Process,
-    execute: () => Answer,
-    done: (answer: Answer | undefined) => void,
-  ): void {
+  #exchange<Answer>(execute: () => Answer, done: (answer: Answer | undefined) => void): void {
     const { random, scheduler, coverage, rates } = this.#world;
     let isOver = false;
     const finish = (answer: Answer | undefined): void => {
       if (isOver) return;
       isOver = true;
-      process.enter(() => done(answer));
+      done(answer);
     };
     const arrive = (afterMs: number): void => {
       scheduler.after(afterMs, () => {
@@ -137,4 +154,8 @@ export class Registrar {
         this.#world.tableChecks.add(configuration);
       }
   }
+}
+
+export function serverNamed(id: AcceptorId): AcceptorServer {
+  return { id, kind: "simulated", location: id, incarnation: "0" };
 }

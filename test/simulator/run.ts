@@ -46,9 +46,10 @@ export function run(seed: number, overrides: Overrides, trace?: (line: string) =
     vertical: new Random(seed + 2 ** 40),
     truncation: new Random(seed + 2 ** 41),
     horizontal: new Random(seed + 2 ** 42),
+    provisioning: new Random(seed + 2 ** 43),
   };
   const options = drawOptions(draws, overrides);
-  const world = new World(options, random, draws.vertical, trace);
+  const world = new World(options, draws, trace);
   let violation: Violation | undefined;
   try {
     new Run(world).run();
