@@ -65,6 +65,7 @@ export const FAULTS = {
   installedByLeader: "a new leader took a snapshot over",
   installedByReconfigurer: "a process that reconfigures took a snapshot over",
   truncatedUnderReader: "a snapshot was replaced while it was read",
+  registryLogged: "the registry was run by a log of its own",
   registryRequestLost: "a request to the registry was lost",
   registryRequestRepeated: "a request to the registry was executed again, long afterwards",
   clientRequestLost: "a command never reached a process",

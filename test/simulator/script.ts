@@ -50,6 +50,7 @@ export class Script {
       horizontal: random,
       truncation: random,
       provisioning: random,
+      registry: random,
     };
     const options = drawOptions(draws, {
       subject: "ledger",

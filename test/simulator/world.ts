@@ -32,8 +32,8 @@ export class World {
   readonly options: Options;
   readonly random: Random;
   readonly subject: Subject;
-  readonly scheduler = new Scheduler();
-  readonly coverage = new Coverage();
+  readonly scheduler: Scheduler;
+  readonly coverage: Coverage;
   readonly configuration: Configuration;
   readonly tables: Table[] = [];
   readonly registrar: Registrar;
@@ -54,16 +54,19 @@ export class World {
   readonly #trace: ((line: string) => void) | undefined;
   #unique = 0;
 
-  /** The endorsers and the provisioner have a source of chance of their own. */
+  /** The endorsers and the provisioner have a source of chance of their own. `within`: of the world that this one is in. */
   constructor(
     options: Options,
     { random, vertical, provisioning }: Pick<Draws, "random" | "vertical" | "provisioning">,
     trace?: (line: string) => void,
+    within: Partial<Pick<World, "scheduler" | "coverage" | "subject">> = {},
   ) {
     this.options = options;
     this.random = random;
     this.#trace = trace;
-    this.subject = options.subject === "registry" ? registry : ledger;
+    this.scheduler = within.scheduler ?? new Scheduler();
+    this.coverage = within.coverage ?? new Coverage();
+    this.subject = within.subject ?? (options.subject === "registry" ? registry : ledger);
     this.configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums: options.quorums };
     const { horizontal, geometry } = options;
     this.epochs = horizontal && new Epochs({ first: this.configuration, ...horizontal }, geometry);
@@ -162,6 +165,10 @@ export class World {
   /** A number that no other caller got. */
   unique(): number {
     return ++this.#unique;
+  }
+
+  get isTraced(): boolean {
+    return this.#trace !== undefined;
   }
 
   trace(line: () => string): void {
