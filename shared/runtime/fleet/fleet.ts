@@ -226,6 +226,7 @@ export class Fleet {
     this.#options.snapshots?.watch(member, hosted);
     const told = new Set<AcceptorId>();
     hosted.on("lost", (acceptor) => {
+      this.#leading.onLost(member, acceptor);
       if (!told.has(acceptor)) events.lost(machine, acceptor);
       told.add(acceptor);
     });
