@@ -5,7 +5,7 @@
  */
 
 import type { TheseusError } from "../errors.ts";
-import { type Ballot, ballotOf, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
+import { type Ballot, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
@@ -32,6 +32,7 @@ import { carryOut } from "./carry-out.ts";
 import type { HostOptions } from "./host-options.ts";
 import { type Pending, Pump } from "./pump.ts";
 import { notLeading, overloaded, unknownOutcome } from "./refusals.ts";
+import { Rounds } from "./rounds.ts";
 import { truncate } from "./truncate.ts";
 
 export type Done<Result> = (result: Result | TheseusError) => void;
@@ -48,8 +49,7 @@ export class Host {
   readonly #inputs: Input[] = [];
   #leader: Leader | undefined;
   #configuration: Configuration | undefined;
-  /** The highest round seen in each configuration. */
-  readonly #rounds = new Map<ConfigurationNumber, number>();
+  readonly #rounds: Rounds;
   /** Configurations of which an acceptor refused everything: it may have no cells yet. */
   readonly #refused = new Set<ConfigurationNumber>();
   #lastRead = 0;
@@ -61,6 +61,7 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#rounds = options.rounds ?? new Rounds();
     this.machine = options.machine;
     const { horizontal, geometry } = options;
     this.replica = new Replica(options.code, horizontal && { ...horizontal, geometry });
@@ -124,11 +125,9 @@ export class Host {
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
     this.#isLeaving = false;
-    const round = (this.#rounds.get(configuration.number) ?? 0) + 1;
-    this.#rounds.set(configuration.number, round);
     this.#leader = new Leader({
       configuration,
-      ballot: ballotOf(configuration.number, round, process),
+      ballot: this.#rounds.next(configuration.number, process),
       geometry,
       digest: ports.digest,
       log: this.log,
@@ -147,8 +146,7 @@ export class Host {
 
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
   noteBallot(ballot: Ballot): void {
-    const { configuration, round } = parseBallot(ballot);
-    this.#rounds.set(configuration, Math.max(this.#rounds.get(configuration) ?? 0, round));
+    this.#rounds.note(ballot);
   }
 
   /**
