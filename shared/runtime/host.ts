@@ -207,13 +207,14 @@ export class Host {
   /**
    * From one configuration to another (PROTOCOL §7), up to where the registry may activate it; `done` without a
    * failure says so. While it copies, this process may go on leading; then it stops, and leads again when asked to.
+   * Tables that do not answer are waited for until the function that it returns is called.
    */
   reconfigure(
     from: Configuration,
     to: Configuration,
     done: (failure?: HandoverFailure) => void,
     progress: (progress: Progress) => void = () => {},
-  ): void {
+  ): () => void {
     const { geometry, ports, machine } = this.#options;
     const handover = new Handover({
       from,
@@ -253,6 +254,7 @@ export class Host {
       }
     };
     step({ input: "copy" });
+    return () => step({ input: "giveUp" });
   }
 
   /**

@@ -18,6 +18,9 @@ import type { HostOptions } from "./host-options.ts";
 /** Well inside the time that a container has between SIGTERM and SIGKILL. */
 const HAND_OVER_MS_MAX = 3_000;
 
+/** Without any progress of a reconfiguration: a new table that hangs must not keep another one from taking its place. */
+const STALLED_MS_MAX = 30_000;
+
 /** `executed`: a slot was chosen and executed here; `installed`: a snapshot stands for all slots up to this one. The others are what the process reports. */
 export interface HostedEvents {
   serving: [ballot: Ballot];
@@ -104,10 +107,14 @@ export class Hosted extends EventEmitter<HostedEvents> {
   /** Up to where the registry may activate `to`. @throws Unavailable, saying why it could not be done. */
   reconfigure(from: Configuration, to: Configuration): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.host.reconfigure(from, to, (failure) => {
+      const done = (failure?: HandoverFailure): void => {
+        clearTimeout(timer);
         if (failure === undefined) resolve();
         else reject(notReconfigured(this.machine, failure));
-      });
+      };
+      let giveUp: (() => void) | undefined;
+      const timer = setTimeout(() => giveUp?.(), STALLED_MS_MAX);
+      giveUp = this.host.reconfigure(from, to, done, () => void timer.refresh());
     });
   }
 
@@ -151,6 +158,8 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
 function notReconfigured(machine: string, failure: HandoverFailure): Unavailable {
   if (failure.why === "nothingToCopyFrom")
     return new Unavailable("unavailable", `${machine} was not reconfigured: no table of it can be read`);
+  if (failure.why === "givenUp")
+    return new Unavailable("unavailable", `${machine} was not reconfigured: a table of it does not answer`);
   const { message } = notElected(machine, failure);
   return new Unavailable("unavailable", `${machine} was not reconfigured: ${message}`);
 }
