@@ -59,7 +59,9 @@ await runPart("leader", async (log) => {
     pid: process.pid,
   };
   const signer = newSigner();
-  const endorser = new Endorser({ id: flags.id, signer, registry, stores });
+  const { id, process: processId, address } = self;
+  const onRecord = { id, process: processId, address, publicKey: signer.publicKey };
+  const endorser = new Endorser({ self: onRecord, signer, registry, stores });
   const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events: reportTo(log) });
   const peers = new Peers({
     self,
@@ -85,7 +87,7 @@ await runPart("leader", async (log) => {
   repairer.start();
   watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
   const stopProbing = probeTables(registry, stores, ports);
-  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
+  const stopRegistering = registerLeader(onRecord, registry, {
     found: (address) => peers.watch(address),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
   });
