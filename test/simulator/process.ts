@@ -146,9 +146,8 @@ export class Process {
           if (this.truncations === 0 && verbs.some(({ verb, key }) => verb === "put" && key.kind === "part"))
             this.#world.coverage.hit("snapshotCopied");
           const request = { sender: this.name, table, verbs, done: answered };
-          // Horizontally whoever walks on founds in passing; else only founding does, through ports of its own.
-          const isWalkingOn = this.#world.epochs !== undefined && verbs.some(({ verb }) => verb === "create");
-          const only = isWalkingOn ? REGISTERED_INCARNATION : incarnation;
+          const isFounding = verbs.every(({ verb }) => verb === "create");
+          const only = isFounding ? REGISTERED_INCARNATION : incarnation;
           this.#world.network.ask(only === undefined ? request : { ...request, incarnation: only });
         }),
       after: (delayMs, call) => {
