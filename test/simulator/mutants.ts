@@ -817,13 +817,11 @@ const driver: readonly Mutant[] = [
 
 const AS_REGISTRY = [
   "complete does not look at the predecessor",
-  "one ack",
   "a vote before what the epoch inherits is installed",
   "a void slot is executed",
   "reads by the old fence",
   "old tables are deleted before the epoch is installed",
   "no phase one in the next configuration",
-  "the pointer is moved before the epoch is installed",
 ];
 
 const VERTICAL = ["--subject", "ledger", "--vertical", "yes"] as const;
@@ -1163,7 +1161,7 @@ const endorsements: readonly Mutant[] = [
 const REGISTRY_LOG = [...VERTICAL, "--logged", "yes"] as const;
 
 /** The same wrong rules where the log is the registry's, and those who reconfigure others depend on it. */
-const registryLog: readonly Mutant[] = [...vertical, ...leader, ...HORIZONTAL]
+const registryLog: readonly Mutant[] = [...vertical, ...HORIZONTAL]
   .filter(({ name }) => AS_REGISTRY.includes(name))
   .map((mutant) => ({ ...mutant, name: `${mutant.name}, as registry`, flags: REGISTRY_LOG }));
 
