@@ -816,6 +816,15 @@ const driver: readonly Mutant[] = [
   },
 ];
 
+const AS_REGISTRY = [
+  "complete does not look at the predecessor",
+  "a vote before what the epoch inherits is installed",
+  "a void slot is executed",
+  "reads by the old fence",
+  "old tables are deleted before the epoch is installed",
+  "no phase one in the next configuration",
+];
+
 const VERTICAL = ["--subject", "ledger", "--vertical", "yes"] as const;
 
 const vertical: readonly Mutant[] = [
@@ -1150,6 +1159,13 @@ const endorsements: readonly Mutant[] = [
   },
 ];
 
+const REGISTRY_LOG = [...VERTICAL, "--logged", "yes"] as const;
+
+/** The same wrong rules where the log is the registry's, and those who reconfigure others depend on it. */
+const registryLog: readonly Mutant[] = [...vertical, ...HORIZONTAL]
+  .filter(({ name }) => AS_REGISTRY.includes(name))
+  .map((mutant) => ({ ...mutant, name: `${mutant.name}, as registry`, flags: REGISTRY_LOG }));
+
 export const MUTANTS: readonly Mutant[] = [
   ...acceptor,
   ...leader,
@@ -1162,5 +1178,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...vertical,
   ...endorsements,
   ...PROVISIONING,
+  ...registryLog,
   ...HORIZONTAL,
 ];

@@ -146,8 +146,8 @@ export class Fleets {
     const definitions = new Map([[tally.name, tally]]);
     const registry = this.#client();
     const signer = newSigner();
-    const endorser = new Endorser({ id, signer, registry, stores });
     const leader = { id, process, address, publicKey: signer.publicKey };
+    const endorser = new Endorser({ self: leader, signer, registry, stores });
     await this.#registry.command({ type: "registerLeader", leader });
     const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
