@@ -14,7 +14,7 @@ import { lockFolder } from "./lock.ts";
 import { Parts } from "./parts.ts";
 import { stopSignal } from "./signals.ts";
 import { startAll } from "./start.ts";
-import { missingTables } from "./tables.ts";
+import { assertRegistryIsThere, missingTables } from "./tables.ts";
 
 export interface DevOptions {
   readonly file: string;
@@ -58,6 +58,7 @@ async function openAndStart(options: DevOptions, dir: string, parts: Parts): Pro
   const missing = ({ id, location }: AcceptorServer) =>
     options.report({ event: "tableMissing", acceptor: id, location });
   const lost = missingTables(deployment);
+  await assertRegistryIsThere(deploymentFile(dir), deployment.registry);
   // Whether one of the machines' tables is lost or was retired is known to the registry.
   for (const server of deployment.registry.acceptors) if (lost.includes(server)) missing(server);
   const { leaders, spares, port } = options;

@@ -26,7 +26,7 @@ function deploymentIn(dir: string): Deployment {
   const configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
   return {
     id: "0123456789abcdef",
-    registry: { machine: "registry/main" as MachineId, configuration, acceptors },
+    registry: { machine: "registry/main" as MachineId, first: configuration, configuration, acceptors },
     acceptors: ["a1", "a2", "a3"].map(server),
   };
 }
