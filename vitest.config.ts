@@ -1,11 +1,10 @@
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig, mergeConfig } from "vitest/config";
 import { PlainReporter } from "./test/support/plain-reporter.ts";
 
-export default defineConfig({
+export const base = defineConfig({
   resolve: { conditions: ["source"] },
   ssr: { resolve: { conditions: ["source"] } },
   test: {
-    include: ["test/**/*.test.ts"],
     reporters: ["default", new PlainReporter()],
     // Real processes with real fsyncs on two shared cores: slow is not stuck.
     testTimeout: 120_000,
@@ -13,4 +12,8 @@ export default defineConfig({
     // Two cores: one for the tests of a file, one for the processes that they start.
     maxWorkers: 2,
   },
+});
+
+export default mergeConfig(base, {
+  test: { include: ["test/**/*.test.ts"], exclude: [...configDefaults.exclude, "test/aws/**"] },
 });

@@ -23,7 +23,7 @@ import { median, spread } from "./statistics.ts";
 
 const MACHINE = "bench/copy" as MachineId;
 const MB = 1024 * 1024;
-const BYTES = 64 * MB;
+const BYTES = 32 * MB;
 const ROUNDS = 5;
 const TARGET_MB_PER_SECOND = 50;
 const { chunkSlots } = MACHINE_GEOMETRY;

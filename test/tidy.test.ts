@@ -44,10 +44,14 @@ const RULES: readonly Rule[] = [
     files: ["shared/index.ts"],
     may: ["shared/protocol/", ...COMMON, "shared/machine.ts", "shared/client/index.ts"],
   },
-  // An SDK is used in its own adapter's file and nowhere else.
+  // The clients' one factory is handed the SDK's classes, so that nobody loads an SDK who does not use it.
+  { files: ["shared/aws/"], may: [NODE] },
+  // An SDK is used in its own adapter's files and nowhere else.
   {
-    files: ["shared/storage/dynamodb.ts"],
-    may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-dynamodb"],
+    files: ["dynamodb", "dynamodb-table", "dynamodb-verbs", "dynamodb-items"].map(
+      (name) => `shared/storage/${name}.ts`,
+    ),
+    may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE, "@aws-sdk/client-dynamodb"],
   },
   { files: ["shared/provision/sqs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-sqs"] },
   { files: ["shared/provision/ecs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-ecs"] },
@@ -56,7 +60,10 @@ const RULES: readonly Rule[] = [
     files: ["shared/provision/tables-sqlite.ts"],
     may: ["shared/protocol/", "shared/storage/sqlite.ts", NODE],
   },
-  { files: ["shared/storage/", "shared/provision/"], may: ["shared/protocol/", ...COMMON, NODE] },
+  {
+    files: ["shared/storage/", "shared/provision/"],
+    may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE],
+  },
   // The gateway carries requests as a client does.
   {
     files: ["shared/runtime/gateway/"],
@@ -155,6 +162,17 @@ test("the protocol is pure", () => {
     return PROTOCOL_BANS.flatMap((ban) => found(path, code, ban));
   });
   expect(impure).toEqual([]);
+});
+
+test("every client of AWS comes from the one factory, which keeps it away from real AWS", () => {
+  const made = filesIn(ALL).flatMap((path) =>
+    found(
+      path,
+      codeIn(path),
+      /\bnew (?:DynamoDB|SQS|ECS|SSM|S3|EC2|CloudFormation)(?:Document)?(?:Client)?\s*\(/,
+    ),
+  );
+  expect(made).toEqual([]);
 });
 
 describe("leftovers", () => {

@@ -5,8 +5,15 @@
  * Only applied slots are archived, and a table's Head is raised only from a value that this very table
  * showed. A table that lags gets what is no longer in memory from a table that has it (copying.ts).
  */
-import { type Digest, HEAD, type Head, type Value } from "./acceptor.ts";
-import { CHUNKS_PER_REQUEST, Contents, chunkKeys, isTruncatedSince, type Keyed } from "./contents.ts";
+import { type Digest, HEAD, type Head } from "./acceptor.ts";
+import {
+  CHUNKS_PER_REQUEST,
+  Contents,
+  chunkKeys,
+  isTruncatedSince,
+  type Keyed,
+  REQUEST_CHARACTERS_MAX,
+} from "./contents.ts";
 import { Copying, isNewer, type Progress } from "./copying.ts";
 import type { Alarm } from "./invariant.ts";
 import type { RecentLog } from "./log.ts";
@@ -99,20 +106,20 @@ export class Archive {
     this.#put(of, chunks, () => this.#advance(of, head, { ...head, covered }));
   }
 
-  /** The chunks from `first` on, as far as they are applied and not forgotten. */
+  /** The chunks from `first` on, as far as they are applied and not forgotten: what fits into one request. */
   #inMemory(first: ChunkNumber): readonly Keyed[] {
-    const { geometry, log, applied } = this.#options;
+    const { geometry, log, applied, digest } = this.#options;
     const chunks: Keyed[] = [];
+    let characters = 0;
     for (const key of chunkKeys(geometry, first, applied(), CHUNKS_PER_REQUEST)) {
       const values = log.range(firstSlotOf(geometry, key.chunk), lastSlotOf(geometry, key.chunk));
       if (values === undefined) break;
-      chunks.push({ key, content: this.#hashed(encodeChunk(key.chunk, values)) });
+      const text = encodeChunk(key.chunk, values);
+      characters += text.length;
+      if (chunks.length > 0 && characters > REQUEST_CHARACTERS_MAX) break;
+      chunks.push({ key, content: { text, digest: digest(text) } });
     }
     return chunks;
-  }
-
-  #hashed(text: string): Value {
-    return { text, digest: this.#options.digest(text) };
   }
 
   /** When nothing comes of it, the next `work` tries again, and another table. */

@@ -39,8 +39,8 @@ export interface Keyed {
 export const CHUNKS_PER_REQUEST = 16;
 /** Parts in one request: 1 MB. */
 const PARTS_PER_REQUEST = 4;
-/** Text put in one request, unless one item alone is more. */
-const PUT_CHARACTERS_MAX = 1024 * 1024;
+/** Text in one request, unless one item alone is more. */
+export const REQUEST_CHARACTERS_MAX = 1024 * 1024;
 
 export interface ContentsOptions {
   readonly requests: Requests;
@@ -197,7 +197,7 @@ function lotsOf(contents: readonly Keyed[]): readonly (readonly Keyed[])[] {
   let characters = Number.POSITIVE_INFINITY;
   for (const each of contents) {
     characters += each.content.text.length;
-    if (characters > PUT_CHARACTERS_MAX) {
+    if (characters > REQUEST_CHARACTERS_MAX) {
       lots.push([]);
       characters = each.content.text.length;
     }

@@ -12,6 +12,7 @@ import {
   chunkKeys,
   isTruncatedSince,
   type Keyed,
+  REQUEST_CHARACTERS_MAX,
   type Trouble,
 } from "./contents.ts";
 import type { AcceptorId } from "./quorum.ts";
@@ -39,9 +40,8 @@ export interface CopyingOptions {
 /** One lot of parts is read while the one before it is put. */
 const LOTS_UNDER_WAY = 2;
 
-/** What one request of chunks should come to. */
-const CHUNK_CHARACTERS = 1024 * 1024;
-const CHUNKS_MAX = 128;
+/** Of small ones. */
+const CHUNKS_PER_REQUEST_MAX = 128;
 
 /** The Head that a table deserves now; undefined: it got nothing, and another try may be better. */
 type Copied = (raised?: Head) => void;
@@ -92,8 +92,8 @@ export class Copying {
   /** The next chunks are as large as these. */
   #noteSize(read: readonly Value[]): void {
     const characters = read.reduce((sum, { text }) => sum + text.length, 0);
-    const most = Math.floor((CHUNK_CHARACTERS * read.length) / characters);
-    this.#chunksPerRequest = Math.min(Math.max(most, CHUNKS_PER_REQUEST), CHUNKS_MAX);
+    const most = Math.floor((REQUEST_CHARACTERS_MAX * read.length) / characters);
+    this.#chunksPerRequest = Math.min(Math.max(most, CHUNKS_PER_REQUEST), CHUNKS_PER_REQUEST_MAX);
   }
 
   #copySnapshot(source: AcceptorId, shown: Head, to: AcceptorId, head: Head, done: Copied): void {

@@ -210,6 +210,19 @@ export function acceptorStoreConformance(
             applied(content(machine)),
           );
       });
+
+      check("names do not run together: where one machine ends and its item begins", async () => {
+        const machine = newMachine();
+        const items = [
+          [machine, part("x#A", 1)],
+          [`${machine}#S#x` as MachineId, chunk(1)],
+          [`${machine}%23S%23x` as MachineId, chunk(1)],
+        ] as const;
+        for (const [of, key] of items)
+          expect(await say(table.store, of, contentVerbs(key, value(of)).put)).toEqual(applied());
+        for (const [of, key] of items)
+          expect(await say(table.store, of, { verb: "read", key })).toEqual(applied(content(of)));
+      });
     });
 
     describe("several writers", () => {
@@ -365,8 +378,11 @@ export function acceptorStoreConformance(
           await own.store.execute(machine, [createCell, createHead, vote(b2, 1, "early")]);
           const reborn = await own.rebirth();
           try {
-            for (const store of [own.store, own.second ?? own.store])
+            for (const store of [own.store, own.second ?? own.store]) {
+              // A table may know only when it is asked for a promise that it has forgotten; from then on it knows.
+              expect(await say(store, machine, readCell)).toEqual(GONE);
               expect(await store.execute(machine, everyVerb)).toEqual(allGone);
+            }
             expect(await say(reborn, machine, readCell)).toEqual(refused());
             expect(await say(reborn, machine, createCell)).toEqual(applied());
             expect(await say(reborn, machine, readCell)).toEqual(applied(bornCell));
@@ -402,8 +418,11 @@ export function acceptorStoreConformance(
   if (unusedSkips.size > 0) throw new Error(`no such test to skip: ${[...unusedSkips].join(", ")}`);
 }
 
-/** Enough for every interleaving of a few writers to occur, and little enough for a table over a network. */
-const RACE_WRITERS = 8;
+/**
+ * Enough for every interleaving of a few writers to occur, and little enough for a table over a network. Each writer
+ * is a hexadecimal digit, of which its process id is made.
+ */
+const RACE_WRITERS = 16;
 const RACE_STEPS = 50;
 
 let machines = 0;
@@ -427,7 +446,7 @@ async function race(
   run: (store: AcceptorStore, writer: string, index: number) => Promise<void>,
 ): Promise<void> {
   const writers = Array.from({ length: RACE_WRITERS }, (_, index) =>
-    run(handles[index % handles.length] as AcceptorStore, `${index}`, index),
+    run(handles[index % handles.length] as AcceptorStore, index.toString(16), index),
   );
   await Promise.all(writers);
 }

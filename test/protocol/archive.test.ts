@@ -171,18 +171,21 @@ describe("a chunk is archived", () => {
     expect(asked("S1")).toEqual([advance(6)]);
   });
 
-  it("sixteen at a time, and no more than a megabyte in one request", () => {
-    const big = "x".repeat(100_000);
+  it.each([
+    ["sixteen", 10, 16],
+    ["a megabyte", 100_000, 5],
+    ["one", 2_000_000, 1],
+  ])("%s at a time and no more", (_, characters, count) => {
     const roomy = { lanes: 64, chunkSlots: 2 };
     log = new RecentLog(roomy);
     archive = archiveOf(majority(ALL), roomy);
-    for (let slot = 1; slot <= 40; slot++) log.append(slot as Slot, big);
+    for (let slot = 1; slot <= 40; slot++) log.append(slot as Slot, "x".repeat(characters));
+    bench.table("S1").set(HEAD, headOf(0));
     archive.noteHead("S1" as AcceptorId, headOf(0));
     archive.work();
-    expect(asks.map(({ verbs }) => verbs.length)).toEqual([5, 5, 5, 1]);
-    bench.table("S1").set(HEAD, headOf(0));
-    for (let lot = 0; lot < 4; lot++) answer("S1");
-    expect(asked("S1")).toEqual([advance(32)]);
+    expect(asks.map(({ verbs }) => verbs.length)).toEqual([count]);
+    answer("S1");
+    expect(asked("S1")).toEqual([advance(2 * count)]);
   });
 
   it("on a table only from the Head that this table showed, its snapshot kept", () => {
@@ -273,6 +276,32 @@ describe("a table that lags behind the memory", () => {
     expect(bench.table("S3").head?.covered).toBe(KEPT + 4);
     for (let chunk = 0; chunk < 6; chunk++)
       expect(bench.table("S3").read(chunkKey(chunk))).toEqual({ kind: "content", content: chunkOf(chunk) });
+  });
+
+  it("copies large chunks in requests of a megabyte, small ones in few, and claims them at once", () => {
+    const roomy = { lanes: 2, chunkSlots: 2 };
+    log = new RecentLog(roomy);
+    archive = archiveOf(majority(ALL), roomy);
+    const big = hashed("x".repeat(400_000));
+    const small = hashed("x");
+    const chunks = 400;
+    for (let slot = 1; slot <= 2 * chunks; slot++) log.append(slot as Slot, "-");
+    for (let chunk = 0; chunk < chunks; chunk++)
+      bench.table("S1").set(chunkKey(chunk), { kind: "content", content: chunk < 16 ? big : small });
+    bench.table("S3").set(HEAD, headOf(0));
+    archive.noteHead("S1" as AcceptorId, headOf(2 * chunks));
+    archive.noteHead("S3" as AcceptorId, headOf(0));
+    archive.work();
+    const lots: number[][] = [];
+    for (let claimed = 0; claimed < 3; claimed++) {
+      lots.push([asked("S1").length]);
+      answer("S1");
+      lots.push(asks.map(({ verbs }) => verbs.length));
+      while (asked("S3")[0]?.verb === "put") answer("S3");
+      answer("S3");
+    }
+    expect(lots).toEqual([[16], [2, 2, 2, 2, 2, 2, 2, 2], [16], [16], [128], [128]]);
+    expect(bench.table("S3").head?.covered).toBe(2 * (16 + 16 + 128));
   });
 
   it("waits while no table has it", () => {

@@ -234,6 +234,57 @@ describe("a table", () => {
   });
 });
 
+/** A process that dies at its `last` step: before that has its effect, or after it and before it is known. */
+function mortal(last: number, isAfter: boolean): { by: Provisioner; steps: () => number } {
+  let steps = 0;
+  const step = async <Result>(act: () => Promise<Result>): Promise<Result> => {
+    steps++;
+    if (steps > last || (steps === last && !isAfter)) fail();
+    const result = await act();
+    if (steps === last) fail();
+    return result;
+  };
+  const by = new Provisioner({
+    registry: {
+      command: (command: RegistryCommand) => step(() => registry.command(command)),
+      provisioning: () => step(() => registry.provisioning()),
+    } as RegistryClient,
+    tables: {
+      create: () => step(() => tables.create()),
+      delete: (table) => step(() => tables.delete(table)),
+      has: (table) => tables.has(table),
+      list: () => tables.list(),
+    },
+    launcher,
+    carriedOut: () => {},
+  });
+  return { by, steps: () => steps };
+}
+
+describe("a provisioner that dies", () => {
+  it.each([false, true])(
+    "at any step (after its effect: %s) leaves nothing that is not put right",
+    async (isAfter) => {
+      for (let last = 1, isOver = false; !isOver; last++) {
+        state = initialRegistry();
+        folder = temporaryFolder();
+        tables = new SqliteTables(folder);
+        await retireOne();
+        say({ type: "configure", spares: 1 });
+        const orders = [...state.outbox.keys()];
+        expect(orders).toHaveLength(2);
+        const { by, steps } = mortal(last, isAfter);
+        for (const request of orders) await handle(request, by).catch(() => {});
+        isOver = steps() < last;
+        for (const request of orders) await handle(request);
+        await swept();
+        expect([last, state.outbox.size, databases()]).toEqual([last, 0, recorded()]);
+        expect(files().filter((name) => !name.includes(".sqlite"))).toEqual([]);
+      }
+    },
+  );
+});
+
 describe("a leader process", () => {
   const register = (id: string) =>
     say({

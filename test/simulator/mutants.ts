@@ -803,6 +803,12 @@ const driver: readonly Mutant[] = [
         replace:
           'const again = promises.map((promise): Verb => ({ verb: "create", key: promise.key as { kind: "cell"; configuration: ConfigurationNumber; lane: Lane } }));\n    return this.#quorums.witnesses.has(of) ? [...again, ...promises] : [...again, { verb: "create", key: HEAD }, ...promises,',
       },
+      // By whoever does not address the table that was meant (§11), or it would be refused.
+      {
+        file: "test/simulator/process.ts",
+        find: "isFounding ? REGISTERED_INCARNATION : incarnation",
+        replace: "isFounding ? incarnation : incarnation",
+      },
     ],
     flags: ["--stress", "tableRecreated"],
   },

@@ -146,7 +146,7 @@ export class Process {
           if (this.truncations === 0 && verbs.some(({ verb, key }) => verb === "put" && key.kind === "part"))
             this.#world.coverage.hit("snapshotCopied");
           const request = { sender: this.name, table, verbs, done: answered };
-          const isFounding = verbs.some(({ verb }) => verb === "create");
+          const isFounding = verbs.every(({ verb }) => verb === "create");
           const only = isFounding ? REGISTERED_INCARNATION : incarnation;
           this.#world.network.ask(only === undefined ? request : { ...request, incarnation: only });
         }),

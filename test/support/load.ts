@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
 import { NODE_FLAGS } from "./cli.ts";
 import { readOperations } from "./history.ts";
 import type { Operation } from "./linearizable.ts";
@@ -36,6 +37,9 @@ export class Load {
         { stdio: ["ignore", "inherit", "inherit"] },
       ),
     );
+    onTestFinished(() => {
+      for (const child of this.#processes) child.kill("SIGKILL");
+    });
   }
 
   /** What is under way is finished first. */

@@ -1,0 +1,84 @@
+/**
+ * A table's birth, and how one tells it from any other that ever had its name (PROTOCOL §11).
+ *
+ * DynamoDB gives every table an id, and another one to a table created or restored under the same name: that id is the
+ * incarnation. DynamoDB Local has none; there it is the moment of creation.
+ */
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  type DynamoDBClient,
+  GetItemCommand,
+  ResourceNotFoundException,
+  type TableDescription,
+  waitUntilTableExists,
+} from "@aws-sdk/client-dynamodb";
+
+/** Tables are there within seconds; AWS promises nothing. */
+const CREATE_SECONDS_MAX = 120;
+const LOOK_SECONDS_MAX = 5;
+
+export interface NewTable {
+  /** Never used before: names hold 128 random bits. 3 to 255 of A–Z, a–z, 0–9, "_", "-" and ".". */
+  readonly name: string;
+  readonly tags: Readonly<Record<string, string>>;
+  /** It cannot be deleted before that is taken back. */
+  readonly isProtected: boolean;
+}
+
+/** What the registry has on record for an acceptor. */
+export interface TableRecord {
+  readonly location: string;
+  readonly incarnation: string;
+}
+
+/**
+ * Creates a table, paid for by use, and waits until it can be used.
+ * @throws when it cannot be created, or when nobody knows: say it again with another name, and leave this one, should
+ * it exist, to whoever removes what has the tags and is on no record.
+ */
+export async function createDynamodbTable(
+  client: DynamoDBClient,
+  { name, tags, isProtected }: NewTable,
+): Promise<TableRecord> {
+  const created = await client.send(
+    new CreateTableCommand({
+      TableName: name,
+      BillingMode: "PAY_PER_REQUEST",
+      KeySchema: [{ AttributeName: "pk", KeyType: "HASH" }],
+      AttributeDefinitions: [{ AttributeName: "pk", AttributeType: "S" }],
+      Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
+      DeletionProtectionEnabled: isProtected,
+    }),
+  );
+  await waitUntilTableExists(
+    { client, maxWaitTime: CREATE_SECONDS_MAX, minDelay: 1, maxDelay: LOOK_SECONDS_MAX },
+    { TableName: name },
+  );
+  const incarnation = incarnationOf(created.TableDescription);
+  return { location: locationText(await client.config.region(), name), incarnation };
+}
+
+/** The incarnation of the table that has the name now. @throws ResourceNotFoundException when there is none. */
+export async function incarnationNow(client: DynamoDBClient, TableName: string): Promise<string> {
+  try {
+    const { Table } = await client.send(new DescribeTableCommand({ TableName }));
+    return incarnationOf(Table);
+  } catch (error) {
+    if (!(error instanceof ResourceNotFoundException)) throw error;
+    // DescribeTable may be behind for a moment, and a table must not be called lost for that: a read is not.
+    await client.send(new GetItemCommand({ TableName, Key: { pk: { S: "-" } }, ConsistentRead: true }));
+    throw new Error(`DescribeTable does not know ${TableName} yet`);
+  }
+}
+
+/** `region/table`. */
+export function locationText(region: string, name: string): string {
+  return `${region}/${name}`;
+}
+
+function incarnationOf(table: TableDescription | undefined): string {
+  const incarnation = table?.TableId ?? table?.CreationDateTime?.toISOString();
+  if (incarnation === undefined) throw new Error("a table without an id or a moment of creation");
+  return incarnation;
+}

@@ -1,0 +1,177 @@
+/**
+ * What verbs cost, as DynamoDB Local counts it, against PROTOCOL §13: updates bill the larger image in whole KB,
+ * consistent reads every 4 KB. A value's item is a little larger than the value, by a constant that is measured here.
+ */
+import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import type { Verb } from "../../shared/protocol/acceptor.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { allLanes, MACHINE_GEOMETRY, type Slot } from "../../shared/protocol/slot.ts";
+import { encodeChunk } from "../../shared/protocol/value.ts";
+import { dynamodbClient, dynamodbStore } from "../../shared/storage/dynamodb.ts";
+import type { AcceptorStore } from "../../shared/storage/store.ts";
+import {
+  advance,
+  b1,
+  b2,
+  b3,
+  C1,
+  CELL,
+  cell,
+  chunk,
+  contentVerbs,
+  createCell,
+  createHead,
+  readCell,
+  readHead,
+  value,
+  vote,
+} from "../conformance/items.ts";
+import { newTable, REGION } from "./tables.ts";
+
+const KB = 1024;
+/** A cell's names, key, two ballots, slot and hash: what a vote's item has besides the value. */
+const CELL_OVERHEAD_BYTES = 290;
+
+let store: AcceptorStore;
+let machine: MachineId;
+let units: number;
+let machines = 0;
+
+beforeAll(async () => {
+  const table = await newTable(inject("dynamodbLocal"));
+  const client = dynamodbClient(REGION, { endpoint: table.endpoint });
+  count(client);
+  store = dynamodbStore(table.name, table.incarnation, client);
+});
+afterAll(() => store.close());
+
+/** Asks for the consumed capacity of every request, and adds it up. */
+function count(client: DynamoDBClient): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const input = { ...args.input, ReturnConsumedCapacity: "TOTAL" };
+      const result = await next({ ...args, input } as typeof args);
+      const { ConsumedCapacity } = result.output as { ConsumedCapacity?: { CapacityUnits?: number } };
+      units += ConsumedCapacity?.CapacityUnits ?? 0;
+      return result;
+    },
+    { step: "initialize" },
+  );
+}
+
+function newMachine(): void {
+  machines += 1;
+  machine = `bank/${machines}` as MachineId;
+}
+
+/** One after the other: a list of verbs has no order. */
+async function given(...verbs: readonly Verb[]): Promise<void> {
+  for (const verb of verbs) await cost(verb);
+}
+
+/** What is unknown, on a busy machine, is said and counted again. */
+async function cost(...verbs: readonly Verb[]): Promise<number> {
+  units = 0;
+  const outcomes = await store.execute(machine, verbs);
+  if (outcomes.some(({ outcome }) => outcome === "unknown")) return cost(...verbs);
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(verbs.map(() => "applied"));
+  return units;
+}
+
+const text = (bytes: number) => "x".repeat(bytes);
+const wholeKb = (bytes: number) => Math.ceil(bytes / KB);
+
+describe("a vote", () => {
+  test.each([1, 200, 700, KB, 2 * KB, 20_000, 48 * KB])(
+    "of %d B costs its item in whole KB",
+    async (bytes) => {
+      newMachine();
+      await given(createCell);
+      const measured = await cost(vote(b2, 1, text(bytes)));
+      expect(measured).toBe(wholeKb(bytes + CELL_OVERHEAD_BYTES));
+      // The formula is u = ⌈value KB⌉ a table: one more when the rest does not fit into the last KB.
+      expect(measured - wholeKb(bytes)).toBeLessThanOrEqual(1);
+    },
+  );
+
+  test("in place of a larger one costs the larger one", async () => {
+    newMachine();
+    await given(createCell, vote(b2, 1, text(20_000)));
+    expect(await cost(vote(b2, 33, text(200)))).toBe(20);
+    expect(await cost(vote(b2, 65, text(200)))).toBe(1);
+  });
+
+  test("said again costs the same again", async () => {
+    newMachine();
+    await given(createCell, vote(b2, 1, text(3 * KB)));
+    expect(await cost(vote(b2, 1, text(3 * KB)))).toBe(4);
+  });
+});
+
+test("a promise costs what stands in its cell", async () => {
+  newMachine();
+  await given(createCell);
+  expect(await cost({ verb: "promise", key: CELL, ballot: b1 })).toBe(1);
+  await given(vote(b2, 1, text(5 * KB)));
+  expect(await cost({ verb: "promise", key: CELL, ballot: b3 })).toBe(6);
+});
+
+test("a leader change on a quiet machine costs K + 1 promises and a small read a table", async () => {
+  newMachine();
+  const lanes = allLanes(MACHINE_GEOMETRY).map((lane) => cell(C1, lane));
+  await given(createHead, ...lanes.map((key): Verb => ({ verb: "create", key })));
+  const promises = lanes.map((key): Verb => ({ verb: "promise", key, ballot: b1 }));
+  expect(await cost(...promises)).toBe(MACHINE_GEOMETRY.lanes + 1);
+  expect(await cost(readHead)).toBe(1);
+});
+
+test("a linearizable read costs one small read a table, whatever was voted", async () => {
+  newMachine();
+  await given(createCell);
+  expect(await cost(readCell)).toBe(1);
+});
+
+test("a read costs every 4 KB", async () => {
+  newMachine();
+  await given(createCell, vote(b2, 1, text(20_000)));
+  expect(await cost(readCell)).toBe(Math.ceil((20_000 + CELL_OVERHEAD_BYTES) / (4 * KB)));
+});
+
+describe("archiving", () => {
+  test.each([200, KB, 20_000])("of slots of %d B costs (⌈chunk KB⌉ + 1) / C each", async (bytes) => {
+    newMachine();
+    const { chunkSlots } = MACHINE_GEOMETRY;
+    const chunkText = encodeChunk(
+      chunk(0).chunk,
+      Array.from({ length: chunkSlots }, () => text(bytes)),
+    );
+    await given(createHead);
+    const { put, drop } = contentVerbs(chunk(0), value(chunkText));
+    const measured = (await cost(put)) + (await cost(advance(chunkSlots as Slot, 0, "-")));
+    const formula = wholeKb(chunkText.length) + 1;
+    expect(measured - formula, "its name and hash may need one KB more").toBeOneOf([0, 1]);
+    expect(await cost({ verb: "read", key: chunk(0) })).toBe(Math.ceil((chunkText.length + 80) / (4 * KB)));
+    expect(await cost(drop), "truncation costs as much as the chunk did").toBe(measured - 1);
+  });
+});
+
+// PROTOCOL §13 counts whole values: of 1 KB 2.1, which is what 730 B cost here, since an item is more than its value.
+test.each([
+  [100, 1.25],
+  [730, 1.875],
+  [KB, 3.25],
+])("a committed slot of %d B costs %d write units a table, with its archive", async (bytes, expected) => {
+  newMachine();
+  const { chunkSlots } = MACHINE_GEOMETRY;
+  await given(createHead, createCell);
+  let total = 0;
+  for (let slot = 1; slot <= chunkSlots; slot++) total += await cost(vote(b2, slot, text(bytes)));
+  const chunkText = encodeChunk(
+    chunk(0).chunk,
+    Array.from({ length: chunkSlots }, () => text(bytes)),
+  );
+  total += await cost(contentVerbs(chunk(0), value(chunkText)).put);
+  total += await cost(advance(chunkSlots, 0, "-"));
+  expect(total / chunkSlots).toBe(expected);
+});
