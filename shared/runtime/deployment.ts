@@ -44,8 +44,9 @@ export function tablesFolder(file: string): string {
   return resolve(dirname(file), "tables");
 }
 
-/** A table is in the folder of this deployment file, wherever that was when the table was recorded. */
+/** A file is in the folder of this deployment file, wherever that was when the table was recorded. */
 export function inFolderOf(file: string, server: AcceptorServer): AcceptorServer {
+  if (server.kind !== "sqlite") return server;
   return { ...server, location: join(tablesFolder(file), basename(server.location)) };
 }
 
