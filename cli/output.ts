@@ -1,7 +1,5 @@
 /** What a command prints on standard output: JSON for programs, and text for people. */
 
-const PROGRESS_EVERY_MS = 2_000;
-
 export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
 }
@@ -10,18 +8,9 @@ export function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-/** A caller who waits is told every so often, on standard error, that it goes on. */
-export async function printProgress<Result>(what: string, work: Promise<Result>): Promise<Result> {
-  const startedMs = performance.now();
-  const timer = setInterval(() => {
-    const seconds = Math.round((performance.now() - startedMs) / 1_000);
-    process.stderr.write(`${what} (${seconds} s) …\n`);
-  }, PROGRESS_EVERY_MS);
-  try {
-    return await work;
-  } finally {
-    clearInterval(timer);
-  }
+/** For a person who watches, beside the output. */
+export function printNote(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 /** A string as it is, everything else as JSON. */

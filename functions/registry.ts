@@ -16,12 +16,17 @@ import { RegistryService } from "../shared/runtime/registry/registry-service.ts"
 import { observed } from "../shared/runtime/repair/observed-ports.ts";
 import { type RegistryRepairEvents, RegistryRepairer } from "../shared/runtime/repair/registry-repairer.ts";
 import { TableHealth } from "../shared/runtime/repair/table-health.ts";
+import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
+import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
+import { reportSnapshots } from "../shared/runtime/snapshots/report.ts";
+import { Snapshots } from "../shared/runtime/snapshots/snapshots.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 
 await runPart("registry", async (log) => {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({ options: { deployment: text, port: text, queue: text } });
+  const options = { deployment: text, port: text, queue: text, "snapshot-slots": text };
+  const { values } = parseArgs({ options });
   const file = values.deployment ?? "";
   const { registry } = await readDeployment(file);
   const here = (server: AcceptorServer) => inFolderOf(file, server);
@@ -47,6 +52,15 @@ await runPart("registry", async (log) => {
     learn: (servers) => stores.learn(servers.map(here)),
     forget: (acceptor) => void stores.drop(acceptor),
   });
+  const snapshots = new Snapshots({
+    slots: Number(values["snapshot-slots"] ?? SNAPSHOT_SLOTS),
+    source: { first: registry.first },
+    take: takeInThread,
+    ports,
+    events: reportSnapshots(log),
+  });
+  const tables = () => [...registry.acceptors, ...service.own.map(here)];
+  snapshots.watch({ usedAt: 0, tables }, service.hosted);
   service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
   service.hosted.on("abdicated", (abdication, ballot) =>
     log.warn(
@@ -71,7 +85,7 @@ await runPart("registry", async (log) => {
     async close() {
       repairer.close();
       await served.close();
-      await service.hosted.handOver();
+      await Promise.all([service.hosted.handOver(), snapshots.close()]);
       await stores.close();
       await queue?.close();
     },

@@ -4,7 +4,9 @@ import type { DeploymentStatus, NewQuorums, ReconfigureAnswer } from "../../shar
 import * as args from "../arguments.ts";
 import { assertReachable, call } from "../call.ts";
 import type { GlobalOptions } from "../options.ts";
-import { printJson, printLine, printProgress, table } from "../output.ts";
+import { printJson, printLine, printNote, table } from "../output.ts";
+
+const NOTE_EVERY_MS = 2_000;
 
 interface Options extends GlobalOptions {
   readonly replace?: string;
@@ -42,13 +44,26 @@ async function reconfigure(options: Options): Promise<void> {
     headers: { "content-type": "application/json" },
     body: JSON.stringify(requestOf(options)),
   };
-  const answer = (await printProgress(
-    "the registry's tables are being replaced",
-    call(options.url, "", outgoing),
-  )) as ReconfigureAnswer;
+  const answer = (await noting(options, call(options.url, "", outgoing))) as ReconfigureAnswer;
   const { number, mode, acceptors } = answer;
   if (options.json) printJson(answer);
   else printLine(`the registry is in configuration ${number} (${mode}): ${acceptors.join(", ")}`);
+}
+
+/** Whoever waits is told every so often that it goes on. */
+async function noting<Result>({ json }: Options, work: Promise<Result>): Promise<Result> {
+  const startedMs = performance.now();
+  const timer = setInterval(() => {
+    const seconds = Math.round((performance.now() - startedMs) / 1_000);
+    printNote(
+      json ? JSON.stringify({ waiting: seconds }) : `the registry's tables are being replaced (${seconds} s)`,
+    );
+  }, NOTE_EVERY_MS);
+  try {
+    return await work;
+  } finally {
+    clearInterval(timer);
+  }
 }
 
 async function status({ url, json }: GlobalOptions): Promise<void> {

@@ -20,7 +20,7 @@ import {
   type TestDeployment,
   until,
 } from "../support/deployment.ts";
-import { faultsOf, readLog } from "../support/history.ts";
+import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson } from "../support/raw-http.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -29,7 +29,7 @@ const CLIENTS = 2;
 const MINUTES_MS = 120_000;
 
 async function deploy(options: Partial<DeploymentOptions> = {}): Promise<TestDeployment> {
-  const deployment = await startDeployment({ file: "examples/bank.ts", dir: temporaryFolder(), ...options });
+  const deployment = await startDeployment({ file: JOURNALED_BANK, dir: temporaryFolder(), ...options });
   onTestFinished(async () => {
     await deployment.stop();
   });
@@ -123,7 +123,7 @@ test(
     expect(pointed.configuration.number).toBe(last.configuration);
     expect(pointed.acceptors.map((each) => each.id).sort()).toEqual(last.acceptors.toSorted());
     expect(pointed.first.quorums.acceptors).toEqual(first.map(({ id }) => id));
-    expect(faultsOf(await clients.stop(), await readLog(deployment.url))).toEqual([]);
+    expect(faultsOf(await clients.stop(), await readJournal(deployment.url))).toEqual([]);
 
     const other = await anotherRegistry(stale);
     const registry = registryClient(other.url);

@@ -21,6 +21,7 @@ import {
 } from "../../protocol/registry.ts";
 import type { MachineCode } from "../../protocol/replica.ts";
 import { REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
+import type { HostOptions } from "../host-options.ts";
 import { Hosted } from "../hosted.ts";
 import type { Ports } from "../ports.ts";
 import { verify } from "../signing.ts";
@@ -40,6 +41,13 @@ const registryCode: MachineCode = {
   freeze: serialize,
   thaw: deserialize,
 };
+
+/** What hosts the registry that began with this configuration. */
+export function registryHost(
+  first: Configuration,
+): Pick<HostOptions, "machine" | "geometry" | "code" | "horizontal"> {
+  return { machine: REGISTRY, geometry: REGISTRY_GEOMETRY, code: registryCode, horizontal: { first } };
+}
 
 /** Where the registry may be found: one of its configurations that is still there. A hint, and never more. */
 export interface Pointer {
@@ -76,14 +84,7 @@ export class RegistryService {
     const { first, process, ports } = options;
     this.#options = options;
     this.#ports = ports;
-    this.hosted = new Hosted({
-      machine: REGISTRY,
-      geometry: REGISTRY_GEOMETRY,
-      code: registryCode,
-      process,
-      ports,
-      horizontal: { first },
-    });
+    this.hosted = new Hosted({ ...registryHost(first), process, ports });
     // Before its leader goes on to a configuration it must be known where that is.
     this.hosted.on("executed", () => this.#follow());
     this.hosted.on("installed", () => this.#follow());
@@ -92,7 +93,7 @@ export class RegistryService {
 
   #follow(): void {
     const { learn, forget = () => {} } = this.#options;
-    learn(ownAcceptors(this.state));
+    learn(this.own);
     for (const { id, state } of this.state.acceptors.values()) if (state === "retired") forget(id);
   }
 
@@ -103,6 +104,11 @@ export class RegistryService {
 
   get succession(): Succession {
     return this.hosted.host.replica.succession as Succession;
+  }
+
+  /** The tables that it has or had, as far as its state tells where they are. */
+  get own(): readonly AcceptorServer[] {
+    return ownAcceptors(this.state);
   }
 
   /** The time that it will log next, as far as it knows: what expires does so on this clock. */
@@ -171,7 +177,7 @@ export class RegistryService {
     for (let known = later(pointed); ; ) {
       await this.hosted.catchUp(known);
       const configuration = later(known);
-      const places = new Map([...acceptors, ...ownAcceptors(this.state)].map((each) => [each.id, each]));
+      const places = new Map([...acceptors, ...this.own].map((each) => [each.id, each]));
       const named = configuration.quorums.acceptors.flatMap((id) => places.get(id) ?? []);
       if (configuration.number === known.number) return { configuration, acceptors: named };
       known = configuration;
