@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type RegistryClient, registryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { startDeployment, until } from "../support/deployment.ts";
-import { faultsOf, readLog } from "../support/history.ts";
+import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { Reconfigurers, STEPS, type Step } from "../support/reconfigurers.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -22,7 +22,7 @@ const MINUTES_MS = 300_000;
 test(
   "three reconfigurers in a row are killed at each step: the machine serves, and no table is given up too early",
   async () => {
-    const deployment = await startDeployment({ file: "examples/bank.ts", dir: temporaryFolder(), spares: 2 });
+    const deployment = await startDeployment({ file: JOURNALED_BANK, dir: temporaryFolder(), spares: 2 });
     const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
     const reconfigurers = new Reconfigurers(deployment);
     onTestFinished(async () => {
@@ -42,7 +42,7 @@ test(
       expect([step, await givenUp(registry)]).toEqual([step, []]);
     }
     const operations = await clients.stop();
-    expect(faultsOf(operations, await readLog(deployment.url))).toEqual([]);
+    expect(faultsOf(operations, await readJournal(deployment.url))).toEqual([]);
   },
   MINUTES_MS,
 );

@@ -8,7 +8,6 @@ import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { bank } from "../../examples/bank.ts";
 import { machineCode } from "../../shared/machine.ts";
 import type { Verb } from "../../shared/protocol/acceptor.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
@@ -25,6 +24,7 @@ import { type RegistryClient, registryClient } from "../../shared/runtime/regist
 import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { openStore } from "../../shared/storage/open.ts";
+import { bank } from "../e2e/machines/journal.ts";
 import { STEPS, type Step } from "./reconfigurers.ts";
 
 const [url = "", dir = ""] = process.argv.slice(2);
