@@ -195,7 +195,8 @@ export function retireUnused(state: RegistryState): void {
     if (replacement !== undefined) needed.add(replacement);
   for (const record of state.acceptors.values()) {
     const hadItsDay = record.state === "suspected" || (record.state === "active" && record.served === true);
-    if (hadItsDay && !needed.has(record.id)) retire(state, record);
+    if (!hadItsDay || needed.has(record.id)) continue;
+    retire(state, record);
   }
 }
 
