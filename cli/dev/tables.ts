@@ -24,13 +24,17 @@ export function missingTables({ registry, acceptors }: Deployment): readonly Acc
 }
 
 /**
- * Its configuration is known here, so nobody need wait in vain for a registry that cannot answer. If the file is older
- * than its tables, the newest configuration that any one of them knows of counts.
+ * Where the registry is. Tables that the file names and that are not there may have been replaced since: then the newest
+ * configuration counts that any one of the others knows of. @throws Invalid when too few of that are there, so that
+ * nobody waits in vain for a registry that cannot answer.
  */
-export async function assertRegistryIsThere(file: string, registry: Deployment["registry"]): Promise<void> {
-  if (hasQuorums(registry)) return;
+export async function findRegistry(
+  file: string,
+  registry: Deployment["registry"],
+): Promise<Deployment["registry"]> {
+  if (registry.acceptors.every(isThere)) return registry;
   const newest = await newestKnown(file, registry);
-  if (hasQuorums(newest)) return;
+  if (hasQuorums(newest)) return { ...registry, ...newest };
   const files = newest.acceptors.filter((server) => !isThere(server)).map(({ location }) => location);
   throw new Invalid(
     "invalid_request",
@@ -53,7 +57,7 @@ async function newestKnown(file: string, registry: Deployment["registry"]): Prom
     ports: productionPorts((acceptor) => stores.get(acceptor)),
     pointer: async () => registry,
     movePointer: async () => {},
-    learn: (servers) => stores.learn(servers.map(here)),
+    learn: (servers) => stores.learn(servers.map(here).filter(isThere)),
   });
   try {
     const { configuration, acceptors } = await service.newest();

@@ -2,7 +2,7 @@ import { rmSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { openDeployment } from "../../cli/dev/bootstrap.ts";
-import { assertRegistryIsThere, missingTables } from "../../cli/dev/tables.ts";
+import { findRegistry, missingTables } from "../../cli/dev/tables.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { deploymentFile } from "../../shared/runtime/deployment.ts";
 import { createSqliteTable } from "../../shared/storage/sqlite.ts";
@@ -31,7 +31,7 @@ test("Without a majority of its tables the registry cannot start, which is said 
   const { file, deployment, first, second } = await fresh();
   remove(first);
   remove(second);
-  await expect(assertRegistryIsThere(file, deployment.registry)).rejects.toThrow(
+  await expect(findRegistry(file, deployment.registry)).rejects.toThrow(
     `too many of the registry's tables are not there (${first.location}, ${second.location}): put the files back`,
   );
 });

@@ -85,7 +85,10 @@ test(
   async () => {
     const deployment = await deploy();
     const { dir } = deployment;
-    const stale = join(dir, "stale.json");
+    const [stale, walking] = ["stale.json", "walking.json"].map((name) => join(dir, name)) as [
+      string,
+      string,
+    ];
     const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
     await until(() => clients.acknowledged() > 20);
     const first = (await registryOf(deployment)).tables;
@@ -125,18 +128,24 @@ test(
     expect(pointed.first.quorums.acceptors).toEqual(first.map(({ id }) => id));
     expect(faultsOf(await clients.stop(), await readJournal(deployment.url))).toEqual([]);
 
-    const other = await anotherRegistry(stale);
+    // It moves the pointer in the file that it was given.
+    copyFileSync(stale, walking);
+    const other = await anotherRegistry(walking);
     const registry = registryClient(other.url);
     for (const id of machines) expect(await registry.lookup(`bank/${id}` as MachineId)).toBeDefined();
     expect((await registry.status()).configuration.number).toBe(last.configuration);
     other.child.kill("SIGKILL");
 
     expect(await deployment.stop()).toBe(0);
-    const again = await deploy({ dir });
-    expect(again.events.filter(({ event }) => event === "tableMissing")).toEqual([]);
-    for (const id of [...machines, "afterwards"]) await start(again, id);
-    expect((await registryOf(again)).acceptors).toEqual(last.acceptors);
-    expect(again.stderr).toBe("");
+    for (const isStale of [false, true]) {
+      if (isStale) copyFileSync(stale, deploymentFile(dir));
+      const again = await deploy({ dir });
+      expect(again.events.filter(({ event }) => event === "tableMissing")).toEqual([]);
+      for (const id of [...machines, "afterwards"]) await start(again, id);
+      expect((await registryOf(again)).acceptors).toEqual(last.acceptors);
+      expect(again.stderr).toBe("");
+      expect(await again.stop()).toBe(0);
+    }
   },
   MINUTES_MS,
 );
