@@ -28,6 +28,12 @@ export function leader(text: string): string {
   return text;
 }
 
+export function ids(text: string): readonly string[] {
+  const each = text.split(",");
+  if (each.includes("")) throw new InvalidArgumentError("It must be ids with commas between.");
+  return each;
+}
+
 export function folder(text: string): string {
   if (text === "") throw new InvalidArgumentError("Name a folder.");
   return text;

@@ -14,7 +14,7 @@ import { lockFolder } from "./lock.ts";
 import { Parts } from "./parts.ts";
 import { stopSignal } from "./signals.ts";
 import { startAll } from "./start.ts";
-import { missingTables } from "./tables.ts";
+import { findRegistry, missingTables } from "./tables.ts";
 
 export interface DevOptions {
   readonly file: string;
@@ -56,12 +56,14 @@ export async function dev(options: DevOptions): Promise<void> {
 }
 
 async function openAndStart(options: DevOptions, dir: string, parts: Parts): Promise<string> {
-  const deployment = await openDeployment(dir, options.tables);
+  const recorded = await openDeployment(dir, options.tables);
+  const registry = await findRegistry(deploymentFile(dir), recorded.registry);
+  const deployment = { ...recorded, registry };
   const missing = ({ id, location }: AcceptorServer) =>
     options.report({ event: "tableMissing", acceptor: id, location });
   const lost = missingTables(deployment);
   // Whether one of the machines' tables is lost or was retired is known to the registry.
-  for (const server of deployment.registry.acceptors) if (lost.includes(server)) missing(server);
+  for (const server of registry.acceptors) if (lost.includes(server)) missing(server);
   const { leaders, spares, port, snapshotSlots } = options;
   const file = resolve(options.file);
   return startAll(

@@ -3,7 +3,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import type { LaunchRequest } from "../../shared/provision/launcher-parent.ts";
-import type { Deployment } from "../../shared/runtime/deployment.ts";
+import { type Deployment, inFolderOf, tablesFolder } from "../../shared/runtime/deployment.ts";
 import {
   type Provisioning,
   type RegistryClient,
@@ -52,7 +52,7 @@ export async function startAll(options: StartOptions, parts: Parts): Promise<str
     part: "provisioner",
     entry: "provisioner",
     port: provisionerPort,
-    args: ["--registry", registry.url, "--queue", queue, "--tables", tablesOf(options)],
+    args: ["--registry", registry.url, "--queue", queue, "--tables", tablesFolder(options.deploymentFile)],
     heard: async (message, answer) => answer(await leaders.carryOut(message as LaunchRequest)),
   });
   const [url] = await Promise.all([gateway, provisioner, settleLeaders(known, leaders, registry)]);
@@ -78,26 +78,30 @@ async function startRegistry(
 
 /** The folder's list is only where it began: the registry knows which tables came later, and which were retired. */
 async function registerTables(options: StartOptions, registry: RegistryClient): Promise<void> {
+  const { deployment, deploymentFile } = options;
   const { former, acceptors } = await registry.provisioning();
   const retired = new Set<string>(former);
-  const first = options.deployment.acceptors.filter(({ id }) => !retired.has(id));
+  const recorded = new Set(acceptors.map(({ id }) => id));
+  const { configuration } = await registry.status();
+  for (const acceptor of deployment.registry.acceptors)
+    if (configuration.quorums.acceptors.includes(acceptor.id) && !recorded.has(acceptor.id))
+      await registry.command({ type: "adoptAcceptor", acceptor, configuration: configuration.number });
+  const first = deployment.acceptors.filter(({ id }) => !retired.has(id));
   const isFirst = new Set(first.map(({ id }) => id));
   const later = acceptors
     .filter(({ id }) => !isFirst.has(id))
-    .map((each) => ({ ...each, location: join(tablesOf(options), `${each.id}.sqlite`) }));
+    .map((each) => inFolderOf(deploymentFile, each));
   for (const { id, kind, location, incarnation } of [...first, ...later])
     await registry.command({ type: "registerAcceptor", acceptor: { id, kind, location, incarnation } });
+  // Before anything was started.
+  const wasLookedAt = new Set(deployment.registry.acceptors.map(({ id }) => id));
   const { acceptors: present } = await registry.servers();
   for (const acceptor of present) {
-    if (acceptor.state === "retired") continue;
+    if (acceptor.state === "retired" || wasLookedAt.has(acceptor.id)) continue;
     if (!isThere(acceptor)) options.missing(acceptor);
     // The first ones were looked at before anything was started.
     else if (!isFirst.has(acceptor.id)) assertUndamaged(acceptor);
   }
-}
-
-function tablesOf({ deploymentFile }: StartOptions): string {
-  return join(dirname(deploymentFile), "tables");
 }
 
 /** Those of the last time, and new ones for the rest: an id is never used for another leader. */

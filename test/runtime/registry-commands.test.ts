@@ -62,6 +62,8 @@ const GOOD: readonly object[] = [
   { type: "provisioned", request: "o1", acceptor: ACCEPTOR },
   { type: "done", request: "o1" },
   { type: "disown", acceptor: "a" },
+  { type: "adoptAcceptor", acceptor: ACCEPTOR, configuration: 2 },
+  { type: "installed", configuration: 2, acceptors: ["a", "b"] },
 ];
 
 test.each(GOOD)("takes %j as it is", (command) => {

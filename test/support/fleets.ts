@@ -92,7 +92,7 @@ export class Fleets {
       process: "f".repeat(32) as ProcessId,
       ports,
       pointer: async () => ({ configuration, acceptors: [] }),
-      movePointer() {},
+      async movePointer() {},
       learn() {},
     });
     const fleets = new Fleets(tables, registry);
@@ -307,6 +307,7 @@ export class Fleets {
         }),
       audit: unasked,
       provisioning: unasked,
+      reconfigure: unasked,
       status: unasked,
     };
   }

@@ -50,7 +50,8 @@ const quorums = object({ acceptors: listOf(id), witnesses: listOf(id), read: fam
 const COMMANDS: Readonly<Record<RegistryCommand["type"], Form>> = {
   registerMachine: command({ machine, acceptors: number }),
   registerAcceptor: command({ acceptor }),
-  adoptAcceptor: command({ acceptor }),
+  adoptAcceptor: command({ acceptor, configuration }),
+  installed: command({ configuration, acceptors: listOf(id) }),
   registerLeader: command({ leader }),
   propose: command({ machine, quorums, nonce: key, reason }),
   complete: command(
