@@ -72,8 +72,14 @@ await runPart("leader", async (log) => {
     events: reportSnapshots(log),
   });
   const signer = newSigner();
-  const endorser = new Endorser({ id: flags.id, signer, registry, stores });
-  const events = reportTo(log);
+  const onRecord = {
+    id: self.id,
+    process: self.process,
+    address: self.address,
+    publicKey: signer.publicKey,
+  };
+  const endorser = new Endorser({ self: onRecord, signer, registry, stores });
+  const events = reportTo(log, health);
   const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events, snapshots });
   const peers = new Peers({
     self,
@@ -99,7 +105,7 @@ await runPart("leader", async (log) => {
   repairer.start();
   watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
   const stopProbing = probeTables(registry, stores, ports);
-  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
+  const stopRegistering = registerLeader(onRecord, registry, {
     found: (address) => peers.watch(address),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
   });
@@ -165,14 +171,16 @@ function reportSilence(log: Logger): (leader: string) => void {
     );
 }
 
-function reportTo(log: Logger): FleetEvents {
+function reportTo(log: Logger, health: TableHealth): FleetEvents {
   return {
     leads: (machine, ballot) => log.info({ event: "leads", machine, ballot }, `leads ${machine}`),
-    abdicated: (machine, abdication, ballot) =>
+    abdicated: (machine, abdication, ballot) => {
+      if (abdication.why === "damaged") health.distrust(abdication.acceptor);
       log.warn(
         { event: "abdicated", machine, ballot, ...abdication },
         `no longer leads ${machine}: ${abdication.why}`,
-      ),
+      );
+    },
     lost: (machine, acceptor) =>
       log.warn(
         { event: "lost", machine, acceptor },

@@ -85,7 +85,9 @@ async function attempt(): Promise<void> {
   const peers = leaders
     .filter(({ state }) => state === "live")
     .map((peer) => ({ ...peer, deployment, pid: 0 }));
-  const endorser = new Endorser({ id: self.id, signer: newSigner(), registry, stores });
+  const signer = newSigner();
+  const leader = { ...self, publicKey: signer.publicKey };
+  const endorser = new Endorser({ self: leader, signer, registry, stores });
   await reconfigure({
     hosted: {
       machine: MACHINE,
