@@ -144,7 +144,8 @@ test(
     expect((await registryOf(again)).acceptors).toEqual(last.acceptors);
     expect(again.stderr).toBe("");
     await until(
-      async () => (await readDeployment(deploymentFile(dir))).registry.configuration.number === last.configuration,
+      async () =>
+        (await readDeployment(deploymentFile(dir))).registry.configuration.number === last.configuration,
     );
   },
   MINUTES_MS,
