@@ -159,7 +159,7 @@ test("what cannot be is refused, and the machine stays as it is", async () => {
   for (const [request, status, detail] of [
     [{}, 400, /must be/],
     [{ replace: "a9" }, 400, /is not one of bank\/main's acceptors/],
-    [{ replace: acceptors[0] }, 400, /no table that bank\/main does not use/],
+    [{ replace: acceptors[0] }, 503, /no table that bank\/main does not use/],
     [{ replace: acceptors[0], by: "a9" }, 400, /there is no acceptor a9/],
     [{ mode: "dictatorship", acceptors }, 400, /there is no mode/],
     [{ mode: "majority", acceptors: [acceptors[0], acceptors[0]] }, 400, /named twice/],

@@ -18,7 +18,7 @@ export interface LostOptions {
   readonly replacements: ReadonlyMap<AcceptorId, AcceptorId>;
 }
 
-/** @throws Invalid, naming what there is to choose from. */
+/** @throws Invalid, naming what there is to choose from; Unavailable while there is no spare. */
 export async function newQuorums(
   machine: MachineId,
   present: QuorumSpec,
@@ -100,8 +100,8 @@ async function substitute(
     const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
     if (outcome !== undefined && outcome.outcome !== "unknown" && !("gone" in outcome)) return id;
   }
-  throw new Invalid(
-    "invalid_request",
+  throw new Unavailable(
+    "unavailable",
     `there is no table that ${machine} does not use already: wait for a spare, start with more of them (--spares), or name one (by)`,
   );
 }
