@@ -1,7 +1,7 @@
 /** Lost tables are replaced by the processes themselves: real fleets, tables in memory. */
 import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
-import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import { type AcceptorId, primaryBackup } from "../../shared/protocol/quorum.ts";
 import { until } from "../support/deployment.ts";
 import { Fleets } from "../support/fleets.ts";
 
@@ -74,4 +74,19 @@ test("a leader that stays silent is replaced once, by one of the others", async 
   expect(await fleets.liveLeaders()).toEqual([two.id, three.id]);
   const said = fleets.commands.filter(({ type }) => type === "suspectLeader");
   expect(said).toEqual([expect.objectContaining({ leader: one.id, process: one.fleet.self.process })]);
+});
+
+test("a table that is suspected and answers all the same stops no machine, though nobody endorses another one", async () => {
+  const fleets = await Fleets.start();
+  const first = await fleets.join();
+  const [machine] = machines(1) as [MachineId];
+  await fleets.add(machine);
+  const both = primaryBackup(["a1", "a2"] as AcceptorId[]);
+  await first.fleet.reconfigure(machine, async () => both, { reason: { operator: "ada" } });
+  first.kill();
+  await fleets.say({ type: "suspectAcceptor", acceptor: LOST, by: first.id, why: "gone" });
+  await fleets.provision();
+  const node = await fleets.join();
+  await until(() => node.repairs.some((said) => said.includes("answers as it should")));
+  expect(await fleets.add(machine)).toBe(2);
 });

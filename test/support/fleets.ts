@@ -200,6 +200,11 @@ export class Fleets {
     watchLeaders({ fleet, registry: this.#client(), ports, silentMs: SILENT_MS, suspected });
   }
 
+  /** As somebody does whose process is not here. */
+  async say(command: RegistryCommand): Promise<unknown> {
+    return (await this.#registry.command(command)).response;
+  }
+
   liveLeaders(): Promise<readonly string[]> {
     return this.#registry.read(({ leaders }) =>
       [...leaders.values()].filter(({ state }) => state === "live").map(({ id }) => id),
