@@ -121,6 +121,9 @@ export interface Settings {
 
 const SETTINGS: Settings = { spares: 1, replacements: 3, endorsements: "auto" };
 
+/** Of one machine; many more than there are ever under way. */
+const PENDING_MAX = 64;
+
 interface MachineRecord {
   active: number;
   /** The number that the next proposal gets. */
@@ -303,6 +306,7 @@ function propose(
   record.configurations.set(number, { number, previous: record.active, quorums });
   record.reasons.set(number, reason);
   record.nonces.set(nonce, number);
+  forgetOldest(record);
   return locate(state, record, number);
 }
 
@@ -331,14 +335,23 @@ function acceptorsOf({ active, configurations }: MachineRecord): readonly Accept
   return configurations.get(active)?.quorums.acceptors ?? [];
 }
 
+/** A reconfiguration that fails again and again must not fill the registry: the oldest proposals can not be activated any more. */
+function forgetOldest(record: MachineRecord): void {
+  const pending = [...record.configurations.keys()].filter((number) => number !== record.active);
+  for (const number of pending.slice(0, -PENDING_MAX)) forget(record, number);
+}
+
+function forget(record: MachineRecord, number: number): void {
+  record.configurations.delete(number);
+  record.reasons.delete(number);
+  for (const [nonce, known] of record.nonces) if (known === number) record.nonces.delete(nonce);
+}
+
 /** Proposals against an older configuration can never be activated: their numbers stay used, and nothing else. */
 function forgetSuperseded(record: MachineRecord): void {
   record.nonces.clear();
   for (const [number, { previous }] of record.configurations)
-    if (number !== record.active && previous !== record.active) {
-      record.configurations.delete(number);
-      record.reasons.delete(number);
-    }
+    if (number !== record.active && previous !== record.active) forget(record, number);
 }
 
 function configure(

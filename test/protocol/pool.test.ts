@@ -291,6 +291,14 @@ describe("retirement", () => {
     expect(stateOf("s")).toBe("active");
   });
 
+  it("does not wait for what was proposed long ago and again and again: the oldest proposals are forgotten", () => {
+    for (let proposal = 2; proposal < 200; proposal++) propose("m/1", majority(ids("bcd")), `n${proposal}`);
+    const record = state.machines.get("m/1" as MachineId);
+    expect([record?.configurations.size, record?.reasons.size, record?.nonces.size]).toEqual([65, 64, 64]);
+    expect(complete("m/1", 2)).toEqual({ activated: false });
+    expect(complete("m/1", 199)).toEqual({ activated: true });
+  });
+
   it("ends with its name being remembered: it is never used again", () => {
     move("m/1", "bcd", 2);
     expect(reasonOf(propose("m/1", majority(ids("abc"))))).toBe("a is retired: names are never reused");

@@ -1,0 +1,109 @@
+/** What a repair that fails for days costs the registry, whose log every command fills. */
+import { EventEmitter } from "node:events";
+import { expect, test } from "vitest";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import { Repairer, type RepairerOptions } from "../../shared/runtime/repair/repairer.ts";
+import { StorePool } from "../../shared/runtime/store-pool.ts";
+import { memoryStore } from "../../shared/storage/memory.ts";
+
+const DAY_MS = 86_400_000;
+const LOST = "a" as AcceptorId;
+const SPARE = "s" as AcceptorId;
+
+/** Timers that run when they are told to, and everything that follows from one before the next. */
+class Clock {
+  nowMs = 0;
+  readonly #timers = new Set<{ readonly atMs: number; readonly call: () => void }>();
+
+  after(ms: number, call: () => void): () => void {
+    const timer = { atMs: this.nowMs + ms, call };
+    this.#timers.add(timer);
+    return () => this.#timers.delete(timer);
+  }
+
+  async run(forMs: number): Promise<void> {
+    const untilMs = this.nowMs + forMs;
+    for (;;) {
+      await new Promise(setImmediate);
+      const due = [...this.#timers].filter(({ atMs }) => atMs <= untilMs);
+      const [next] = due.sort((one, other) => one.atMs - other.atMs);
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.nowMs = next.atMs;
+      next.call();
+    }
+    this.nowMs = untilMs;
+  }
+}
+
+const record = (id: AcceptorId, more: object) => ({
+  id,
+  kind: "memory",
+  location: id,
+  incarnation: id,
+  ...more,
+});
+
+function start(of: { complaint?: "gone"; state: "active" | "suspected" }) {
+  const clock = new Clock();
+  const counted = { commands: 0, questions: 0, tries: 0 };
+  const peers = Object.assign(new EventEmitter(), { tell() {} });
+  const options = {
+    fleet: {
+      peers,
+      self: { id: "leader-1" },
+      knows: () => true,
+      isMine: () => true,
+      member: () => ({ usedAt: 0 }),
+      replaceTable: async () => {
+        counted.tries++;
+        throw new Error("nobody endorses it");
+      },
+    },
+    health: { complaints: () => new Map(of.complaint === undefined ? [] : [[LOST, of.complaint]]) },
+    registry: {
+      command: async () => {
+        counted.commands++;
+        return { suspected: false, reason: "not now" };
+      },
+      servers: async () => {
+        counted.questions++;
+        const lost = record(LOST, { state: of.state, replacement: SPARE });
+        return { leaders: [], acceptors: [lost, record(SPARE, { state: "active" })] };
+      },
+      machinesOn: async () => ["tally/m" as MachineId],
+    },
+    stores: new StorePool(memoryStore),
+    ports: { after: clock.after.bind(clock), elapsed: () => clock.nowMs },
+    events: { suspected() {}, notSuspected() {}, notRepaired() {} },
+  };
+  const repairer = new Repairer(options as unknown as RepairerOptions);
+  repairer.start();
+  return { clock, counted, peers };
+}
+
+test("a machine that cannot be repaired is tried again soon at first, and for days no more often than now and then", async () => {
+  const { clock, counted } = start({ state: "suspected" });
+  await clock.run(5_000);
+  expect(counted.tries).toBeGreaterThanOrEqual(3);
+  await clock.run(DAY_MS / 4);
+  expect(counted.tries).toBeLessThan(60);
+  expect(counted.questions).toBeLessThan(5_000);
+});
+
+test("what the registry does not take up is said again now and then", async () => {
+  const { clock, counted } = start({ state: "active", complaint: "gone" });
+  await clock.run(DAY_MS / 24);
+  expect(counted.commands).toBeGreaterThan(5);
+  expect(counted.commands).toBeLessThan(30);
+});
+
+test("news of a suspicion is acted on at once", async () => {
+  const { clock, counted, peers } = start({ state: "suspected" });
+  await clock.run(60_000);
+  const before = counted.questions;
+  peers.emit("suspects");
+  await clock.run(0);
+  expect(counted.questions).toBe(before + 1);
+});
