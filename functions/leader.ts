@@ -59,7 +59,7 @@ await runPart("leader", async (log) => {
     pid: process.pid,
   };
   const signer = newSigner();
-  const endorser = new Endorser({ id: flags.id, signer, registry, stores });
+  const endorser = new Endorser({ id: flags.id, signer, registry, stores, health });
   const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events: reportTo(log) });
   const peers = new Peers({
     self,

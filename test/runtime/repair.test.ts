@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, primaryBackup } from "../../shared/protocol/quorum.ts";
+import { SLOW_MS_MIN } from "../../shared/runtime/repair/table-health.ts";
 import { until } from "../support/deployment.ts";
 import { Fleets } from "../support/fleets.ts";
 
@@ -89,4 +90,17 @@ test("a table that is suspected and answers all the same stops no machine, thoug
   const node = await fleets.join();
   await until(() => node.repairs.some((said) => said.includes("answers as it should")));
   expect(await fleets.add(machine)).toBe(2);
+});
+
+test("a table that is only slow is replaced, too", async () => {
+  const fleets = await Fleets.start();
+  await fleets.join();
+  await fleets.provision();
+  const [machine] = machines(1) as [MachineId];
+  await fleets.add(machine);
+  fleets.slowDown(LOST, 1.5 * SLOW_MS_MIN);
+  await until(async () => {
+    await fleets.add(machine);
+    return isRepaired(fleets, [machine], LOST);
+  });
 });

@@ -62,6 +62,8 @@ export class Fleets {
   /** Verbs that change a table. */
   writes = 0;
   readonly #tables: Map<AcceptorId, MemoryStore>;
+  /** How long a table takes, where that is not at once. */
+  readonly #takesMs = new Map<AcceptorId, number>();
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
@@ -108,6 +110,11 @@ export class Fleets {
     this.#tables.get(name as AcceptorId)?.lose();
   }
 
+  /** As if its disk were ill. */
+  slowDown(name: string, takesMs: number): void {
+    this.#takesMs.set(name as AcceptorId, takesMs);
+  }
+
   async #register(id: AcceptorId): Promise<void> {
     const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
     await this.#registry.command({ type: "registerAcceptor", acceptor });
@@ -141,7 +148,7 @@ export class Fleets {
     const definitions = new Map([[tally.name, tally]]);
     const registry = this.#client();
     const signer = newSigner();
-    const endorser = new Endorser({ id, signer, registry, stores });
+    const endorser = new Endorser({ id, signer, registry, stores, health });
     const leader = { id, process, address, publicKey: signer.publicKey };
     await this.#registry.command({ type: "registerLeader", leader });
     const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
@@ -261,8 +268,10 @@ export class Fleets {
   #counting(id: AcceptorId): AcceptorStore {
     const table = this.#tables.get(id) as AcceptorStore;
     return {
-      execute: (machine, verbs) => {
+      execute: async (machine, verbs) => {
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
+        const takesMs = this.#takesMs.get(id);
+        if (takesMs !== undefined) await sleep(takesMs);
         return table.execute(machine, verbs);
       },
       close: async () => {},
