@@ -215,9 +215,9 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
     case "complete":
       return complete(state, command, context);
     case "suspectAcceptor":
-      return suspectAcceptor(state, command.acceptor, command.why, context.time);
+      return suspectAcceptor(state, command.acceptor, command.by, command.why, context.time);
     case "suspectLeader":
-      return suspectLeader(state, command.leader, command.process, context.time);
+      return suspectLeader(state, command.leader, command.process, command.by, context.time);
     case "configure":
       return configure(state, command);
     case "startLeader":

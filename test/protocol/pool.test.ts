@@ -39,8 +39,13 @@ const register = (names: string) => {
 };
 const provision = (request: string, id: string) =>
   say({ type: "provisioned", request, acceptor: server(id) });
-const suspect = (id: string, why: "gone" | "silent" | "slow" = "gone") =>
-  say({ type: "suspectAcceptor", acceptor: id as AcceptorId, by: "leader-1", why });
+const suspect = (id: string, why: "gone" | "silent" | "slow" = "gone", by = "leader-1") =>
+  say({ type: "suspectAcceptor", acceptor: id as AcceptorId, by, why });
+const registerLeader = (id: string) =>
+  say({
+    type: "registerLeader",
+    leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
+  });
 const start = (machine: string, acceptors = 3) => {
   say({ type: "registerMachine", machine: machine as MachineId, acceptors });
   complete(machine, 1);
@@ -245,6 +250,54 @@ describe("a table that may yet answer", () => {
   });
 });
 
+describe("a table that one of several leader processes says is gone", () => {
+  const alone = { suspected: false, reason: "leader-1 is the only one that says so" };
+
+  beforeEach(() => {
+    register("abc");
+    provision("o1", "s");
+    start("m/1");
+    for (const leader of ["leader-1", "leader-2"]) registerLeader(leader);
+  });
+
+  it("is believed to be when its machines keep a read quorum, and only by a second one when they do not", () => {
+    expect(suspect("a")).toEqual({ suspected: true, replacement: "s" });
+    for (const id of "bc") {
+      expect(suspect(id)).toEqual(alone);
+      expect(stateOf(id)).toBe("active");
+    }
+    expect(suspect("b", "gone", "leader-2")).toEqual({ suspected: true });
+  });
+
+  it("is not given up for that by one alone when it serves no machine: that could go on for ever", () => {
+    expect(suspect("s")).toEqual(alone);
+    propose("m/1", majority(ids("abs")));
+    expect(suspect("s")).toEqual(alone);
+  });
+
+  it("and a spare is ordered in its place when another one says so, too", () => {
+    expect(suspect("s")).toEqual(alone);
+    expect([stateOf("s"), orders()]).toEqual(["spare", []]);
+    expect(suspect("s", "gone", "sweeper")).toEqual({ suspected: true });
+    expect([stateOf("s"), orders()]).toEqual(["retired", ["delete s", "create"]]);
+  });
+
+  it("is believed to be by whoever is the only leader process", () => {
+    say({ type: "retireLeader", leader: "leader-2" });
+    expect(suspect("s")).toEqual({ suspected: true });
+  });
+
+  it("is not suspected because one says so that is revoked or retired", () => {
+    say({ type: "revokeLeader", leader: "leader-1" });
+    expect(suspect("a")).toEqual({ suspected: false, reason: "leader-1 is revoked itself" });
+    say({ type: "retireLeader", leader: "leader-2" });
+    expect(suspect("a", "slow", "leader-2")).toEqual({
+      suspected: false,
+      reason: "leader-2 is retired itself",
+    });
+  });
+});
+
 describe("retirement", () => {
   beforeEach(() => {
     say({ type: "configure", spares: 0 });
@@ -317,12 +370,6 @@ describe("retirement", () => {
 });
 
 describe("leader processes", () => {
-  const registerLeader = (id: string) =>
-    say({
-      type: "registerLeader",
-      leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
-    });
-
   beforeEach(() => {
     say({ type: "configure", spares: 0 });
   });
@@ -353,8 +400,8 @@ describe("leader processes", () => {
   });
 
   it("are replaced when peers say that they are silent, but not the last one, nor one that was started again", () => {
-    const suspectLeader = (leader: string, process: string) =>
-      say({ type: "suspectLeader", leader, process: process as ProcessId, by: "leader-9" });
+    const suspectLeader = (leader: string, process: string, by = "leader-9") =>
+      say({ type: "suspectLeader", leader, process: process as ProcessId, by });
     registerLeader("leader-1");
     const process = state.leaders.get("leader-1")?.process as string;
     say({ type: "configure", leaders: 1 });
@@ -370,6 +417,12 @@ describe("leader processes", () => {
     expect(suspectLeader("leader-1", process)).toEqual({ suspected: true });
     expect(orders()).toEqual(["stopLeader leader-1"]);
     expect(reasonOf(suspectLeader("leader-8", process))).toBe("there is no leader leader-8");
+    // Whoever is being stopped takes nobody with him.
+    registerLeader("leader-3");
+    expect(suspectLeader("leader-2", state.leaders.get("leader-2")?.process as string, "leader-1")).toEqual({
+      suspected: false,
+      reason: "leader-1 is retired itself",
+    });
     // Tables and leaders share the limit.
     state.replacedAt = [time, time, time];
     registerLeader("leader-3");

@@ -6,36 +6,11 @@ import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import { Repairer, type RepairerOptions } from "../../shared/runtime/repair/repairer.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
+import { Clock } from "../support/clock.ts";
 
 const DAY_MS = 86_400_000;
 const LOST = "a" as AcceptorId;
 const SPARE = "s" as AcceptorId;
-
-/** Timers that run when they are told to, and everything that follows from one before the next. */
-class Clock {
-  nowMs = 0;
-  readonly #timers = new Set<{ readonly atMs: number; readonly call: () => void }>();
-
-  after(ms: number, call: () => void): () => void {
-    const timer = { atMs: this.nowMs + ms, call };
-    this.#timers.add(timer);
-    return () => this.#timers.delete(timer);
-  }
-
-  async run(forMs: number): Promise<void> {
-    const untilMs = this.nowMs + forMs;
-    for (;;) {
-      await new Promise(setImmediate);
-      const due = [...this.#timers].filter(({ atMs }) => atMs <= untilMs);
-      const [next] = due.sort((one, other) => one.atMs - other.atMs);
-      if (next === undefined) break;
-      this.#timers.delete(next);
-      this.nowMs = next.atMs;
-      next.call();
-    }
-    this.nowMs = untilMs;
-  }
-}
 
 const record = (id: AcceptorId, more: object) => ({
   id,
