@@ -151,6 +151,11 @@ function notElected(machine: string, abdication: Abdication): Unavailable {
 function notReconfigured(machine: string, failure: HandoverFailure): Unavailable {
   if (failure.why === "nothingToCopyFrom")
     return new Unavailable("unavailable", `${machine} was not reconfigured: no table of it can be read`);
+  if (failure.why === "unanswered")
+    return new Unavailable(
+      "unavailable",
+      `${machine} was not reconfigured: a table that it needs does not answer`,
+    );
   const { message } = notElected(machine, failure);
   return new Unavailable("unavailable", `${machine} was not reconfigured: ${message}`);
 }

@@ -104,3 +104,22 @@ test("a table that is only slow is replaced, too", async () => {
     return isRepaired(fleets, [machine], LOST);
   });
 });
+
+test("a replacement that falls silent while a machine is handed over to it stops that machine for a while, and not for ever", async () => {
+  const fleets = await Fleets.start();
+  await fleets.join();
+  await fleets.provision();
+  const [machine] = machines(1) as [MachineId];
+  await fleets.add(machine);
+  // After the old ballots were ended: nobody leads the machine.
+  fleets.silenceAt("s6", "vote");
+  fleets.loseTable(LOST);
+  await fleets.add(machine);
+  await until(async () => {
+    await fleets.provision();
+    const acceptors = await fleets.acceptorsOf(machine);
+    return !acceptors.includes(LOST);
+  });
+  expect(await fleets.acceptorsOf(machine)).not.toContain("s6");
+  expect(await fleets.add(machine)).toBe(3);
+});

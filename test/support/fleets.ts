@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { Invalid, TheseusError } from "../../shared/errors.ts";
+import type { Verb } from "../../shared/protocol/acceptor.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
@@ -64,6 +65,7 @@ export class Fleets {
   readonly #tables: Map<AcceptorId, MemoryStore>;
   /** How long a table takes, where that is not at once. */
   readonly #takesMs = new Map<AcceptorId, number>();
+  readonly #silentAt = new Map<AcceptorId, Verb["verb"] | "any">();
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
@@ -108,6 +110,11 @@ export class Fleets {
   /** As if it were deleted. */
   loseTable(name: string): void {
     this.#tables.get(name as AcceptorId)?.lose();
+  }
+
+  /** From the first of these verbs on it does not answer. */
+  silenceAt(name: string, verb: Verb["verb"]): void {
+    this.#silentAt.set(name as AcceptorId, verb);
   }
 
   /** As if its disk were ill. */
@@ -270,6 +277,9 @@ export class Fleets {
     return {
       execute: async (machine, verbs) => {
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
+        const silentAt = this.#silentAt.get(id);
+        if (verbs.some(({ verb }) => verb === silentAt)) this.#silentAt.set(id, "any");
+        if (this.#silentAt.get(id) === "any") return new Promise(() => {});
         const takesMs = this.#takesMs.get(id);
         if (takesMs !== undefined) await sleep(takesMs);
         return table.execute(machine, verbs);
