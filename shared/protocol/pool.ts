@@ -132,6 +132,16 @@ export function whyNotNew(
   return undefined;
 }
 
+/** What is to take a suspected one's place can never do so where it stands beside it. */
+export function whyNotTogether(state: RegistryState, ids: readonly AcceptorId[]): string | undefined {
+  for (const id of ids) {
+    const replacement = state.acceptors.get(id)?.replacement;
+    if (replacement !== undefined && ids.includes(replacement))
+      return `${replacement} is to take the place of ${id}, and not to stand beside it`;
+  }
+  return undefined;
+}
+
 /** The answer names what takes its place: one for all machines, so that they stay together. */
 export function suspectAcceptor(
   state: RegistryState,

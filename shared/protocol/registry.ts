@@ -44,6 +44,7 @@ import {
   serverOf,
   suspectAcceptor,
   whyNotNew,
+  whyNotTogether,
 } from "./pool.ts";
 import { ACCEPTORS_MAX, type AcceptorId, faultOf, majority, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
@@ -300,7 +301,9 @@ function propose(
   if (known !== undefined) return locate(state, record, known);
   const present = acceptorsOf(record);
   const fault =
-    quorums.acceptors.map((id) => whyNotNew(state, id, present)).find(Boolean) ?? faultOf(quorums);
+    quorums.acceptors.map((id) => whyNotNew(state, id, present)).find(Boolean) ??
+    whyNotTogether(state, quorums.acceptors) ??
+    faultOf(quorums);
   if (fault !== undefined) return new Refusal(fault);
   const number = record.next++ as ConfigurationNumber;
   record.configurations.set(number, { number, previous: record.active, quorums });

@@ -183,6 +183,14 @@ describe("suspectAcceptor", () => {
     expect(propose("m/1", majority(ids("acd")))).toMatchObject({ configuration: { number: 2 } });
   });
 
+  it("keeps its replacement from standing beside it, where it could never take its place", () => {
+    suspect("a");
+    expect(reasonOf(propose("m/1", majority(ids("acs"))))).toBe(
+      "s is to take the place of a, and not to stand beside it",
+    );
+    expect(propose("m/1", majority(ids("sbc")))).toMatchObject({ configuration: { number: 2 } });
+  });
+
   it("starts no machine on it", () => {
     register("d");
     suspect("a");

@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import type { Suspicion } from "../../shared/protocol/pool.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import { Repairer, type RepairerOptions } from "../../shared/runtime/repair/repairer.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
@@ -20,8 +21,9 @@ const record = (id: AcceptorId, more: object) => ({
   ...more,
 });
 
-function start(of: { complaint?: "gone"; state: "active" | "suspected" }) {
+function start(of: { complaint?: Suspicion; state: "active" | "suspected" }) {
   const clock = new Clock();
+  const said: Suspicion[] = [];
   const counted = { commands: 0, questions: 0, tries: 0 };
   const peers = Object.assign(new EventEmitter(), { tell() {} });
   const options = {
@@ -38,8 +40,9 @@ function start(of: { complaint?: "gone"; state: "active" | "suspected" }) {
     },
     health: { complaints: () => new Map(of.complaint === undefined ? [] : [[LOST, of.complaint]]) },
     registry: {
-      command: async () => {
+      command: async ({ why }: { readonly why: Suspicion }) => {
         counted.commands++;
+        said.push(why);
         return { suspected: false, reason: "not now" };
       },
       servers: async () => {
@@ -55,7 +58,7 @@ function start(of: { complaint?: "gone"; state: "active" | "suspected" }) {
   };
   const repairer = new Repairer(options as unknown as RepairerOptions);
   repairer.start();
-  return { clock, counted, peers };
+  return { clock, counted, peers, said };
 }
 
 test("a machine that cannot be repaired is tried again soon at first, and for days no more often than now and then", async () => {
@@ -81,4 +84,14 @@ test("news of a suspicion is acted on at once", async () => {
   peers.emit("suspects");
   await clock.run(0);
   expect(counted.questions).toBe(before + 1);
+});
+
+test("that a table is gone is said at once, though it was said in vain that it is slow", async () => {
+  const table: Parameters<typeof start>[0] = { state: "active", complaint: "slow" };
+  const { clock, said } = start(table);
+  await clock.run(DAY_MS / 24);
+  const before = said.length;
+  table.complaint = "gone";
+  await clock.run(250);
+  expect(said.slice(before)).toEqual(["gone"]);
 });

@@ -96,6 +96,8 @@ export class Repairer {
     const before = this.#held.get(acceptor);
     const checks = before?.why === why ? before.checks + 1 : 1;
     this.#held.set(acceptor, { why, checks });
+    // Whatever was said of it before, that is news.
+    if (why === "gone" && checks === 1) this.#sayAgainAtMs.delete(acceptor);
     const now = this.#options.ports.elapsed();
     if ((why !== "gone" && checks < CHECKS_MIN) || now < (this.#sayAgainAtMs.get(acceptor) ?? 0)) return;
     this.#sayAgainAtMs.set(acceptor, Number.POSITIVE_INFINITY);
