@@ -84,7 +84,7 @@ await runPart("leader", async (log) => {
   const repairer = new Repairer({ fleet, health, registry, stores, ports, events: reportRepairs(log) });
   repairer.start();
   watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
-  const stopProbing = probeTables(registry, stores, ports);
+  const stopProbing = probeTables(registry, stores, ports, () => repairer.pass());
   const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
     found: (address) => peers.watch(address),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),

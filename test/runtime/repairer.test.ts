@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import type { Suspicion } from "../../shared/protocol/pool.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import { probeTables } from "../../shared/runtime/repair/prober.ts";
 import { Repairer, type RepairerOptions } from "../../shared/runtime/repair/repairer.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
@@ -21,6 +22,7 @@ const record = (id: AcceptorId, more: object) => ({
   ...more,
 });
 
+/** Of a leader process, as far as it is about tables. */
 function start(of: { complaint?: Suspicion; state: "active" | "suspected" }) {
   const clock = new Clock();
   const said: Suspicion[] = [];
@@ -58,7 +60,7 @@ function start(of: { complaint?: Suspicion; state: "active" | "suspected" }) {
   };
   const repairer = new Repairer(options as unknown as RepairerOptions);
   repairer.start();
-  return { clock, counted, peers, said };
+  return { clock, counted, peers, said, repairer, options };
 }
 
 test("a machine that cannot be repaired is tried again soon at first, and for days no more often than now and then", async () => {
@@ -94,4 +96,17 @@ test("that a table is gone is said at once, though it was said in vain that it i
   table.complaint = "gone";
   await clock.run(250);
   expect(said.slice(before)).toEqual(["gone"]);
+});
+
+test("a suspicion that nobody told this process of is found by its probes", async () => {
+  const table: Parameters<typeof start>[0] = { state: "active" };
+  const { clock, counted, repairer, options } = start(table);
+  const { registry, stores, ports } = options as unknown as RepairerOptions;
+  const quiet = { ...ports, ask() {} };
+  probeTables(registry, stores, quiet, () => repairer.pass());
+  await clock.run(60_000);
+  expect(counted.tries).toBe(0);
+  table.state = "suspected";
+  await clock.run(60_000);
+  expect(counted.tries).toBeGreaterThan(0);
 });

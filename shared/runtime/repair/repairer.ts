@@ -77,7 +77,7 @@ export class Repairer {
   start(): void {
     this.#options.fleet.peers.on("suspects", () => this.#passSoon());
     this.#check();
-    this.#pass();
+    this.pass();
   }
 
   close(): void {
@@ -131,11 +131,11 @@ export class Repairer {
   /** There is news. */
   #passSoon(): void {
     this.#passAgainMs = PASS_AGAIN_MS;
-    this.#pass();
+    this.pass();
   }
 
   /** Pass after pass, until no machine is left on a suspect that is this process's to repair. */
-  #pass(): void {
+  pass(): void {
     if (this.#isPassing || this.#isClosed) return;
     this.#isPassing = true;
     this.#cancelPass();
@@ -146,7 +146,7 @@ export class Repairer {
       .then((isMoreToDo) => {
         this.#isPassing = false;
         if (!isMoreToDo) return;
-        this.#cancelPass = ports.after(this.#passAgainMs, () => this.#pass());
+        this.#cancelPass = ports.after(this.#passAgainMs, () => this.pass());
         this.#passAgainMs = Math.min(PASS_AGAIN_MS_MAX, 2 * this.#passAgainMs);
       });
   }
