@@ -8,12 +8,14 @@ import { copy } from "./copy.ts";
 import { failover } from "./failover.ts";
 import { manyMachines } from "./many-machines.ts";
 import { reconfigure } from "./reconfigure.ts";
+import { repair } from "./repair.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   commit,
   copy,
   failover,
   reconfigure,
+  repair,
   "many-machines": manyMachines,
 };
 

@@ -13,6 +13,8 @@ const LEADERS_MAX = 16;
 /** A machine has three; beyond what a disk and two cores can use, more help nobody. */
 const TABLES_MIN = 3;
 const TABLES_MAX = 32;
+/** More often would cost more than the log that is saved. */
+const SNAPSHOT_SLOTS_MIN = 64;
 
 export function address(text: string): Address {
   const [machine = "", id = "", ...rest] = text.split("/");
@@ -74,6 +76,10 @@ export function tableCount(text: string): number {
 
 export function spareCount(text: string): number {
   return wholeNumber(text, 0, TABLES_MAX);
+}
+
+export function snapshotSlots(text: string): number {
+  return wholeNumber(text, SNAPSHOT_SLOTS_MIN, Number.MAX_SAFE_INTEGER);
 }
 
 export function slotNumber(text: string): number {

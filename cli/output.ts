@@ -8,6 +8,11 @@ export function printLine(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
+/** For a person who watches, beside the output. */
+export function printNote(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
 /** A string as it is, everything else as JSON. */
 export function shown(value: unknown): string {
   return typeof value === "string" ? value : JSON.stringify(value);

@@ -26,6 +26,11 @@ import { probeTables } from "../shared/runtime/repair/prober.ts";
 import { type RepairEvents, Repairer } from "../shared/runtime/repair/repairer.ts";
 import { TableHealth } from "../shared/runtime/repair/table-health.ts";
 import { newSigner } from "../shared/runtime/signing.ts";
+import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
+import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
+import { reportSnapshots } from "../shared/runtime/snapshots/report.ts";
+import { Snapshots } from "../shared/runtime/snapshots/snapshots.ts";
+import { sourceOf } from "../shared/runtime/snapshots/source.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 import { problemOf } from "../shared/wire.ts";
@@ -34,6 +39,7 @@ const MEET_PEERS_MS_MAX = 300;
 
 await runPart("leader", async (log) => {
   const flags = readFlags();
+  const source = await sourceOf(flags.file);
   const definitions = await loadMachines(flags.file);
   const registry = registryClient(flags.registry);
   const stores = new StorePool(openStore);
@@ -58,9 +64,17 @@ await runPart("leader", async (log) => {
     address: served.url,
     pid: process.pid,
   };
+  const snapshots = new Snapshots({
+    slots: flags.snapshotSlots,
+    source,
+    take: takeInThread,
+    ports,
+    events: reportSnapshots(log),
+  });
   const signer = newSigner();
   const endorser = new Endorser({ id: flags.id, signer, registry, stores, health });
-  const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events: reportTo(log) });
+  const events = reportTo(log, health);
+  const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events, snapshots });
   const peers = new Peers({
     self,
     server: served.server,
@@ -95,7 +109,7 @@ await runPart("leader", async (log) => {
       stopRegistering();
       stopProbing();
       repairer.close();
-      await fleet.leave();
+      await Promise.all([fleet.leave(), snapshots.close()]);
       // Peers' connections are the server's too, and would keep it open.
       peers.close();
       await served.close();
@@ -107,7 +121,10 @@ await runPart("leader", async (log) => {
 function readFlags() {
   const text = { type: "string" } as const;
   const { values } = parseArgs({
-    options: { file: text, id: text, registry: text, peers: text, port: text, "deployment-id": text },
+    options: {
+      ...{ file: text, id: text, registry: text, peers: text, port: text },
+      ...{ "deployment-id": text, "snapshot-slots": text },
+    },
   });
   const { file, id, registry, peers = "", port = "0", "deployment-id": deployment } = values;
   if (file === undefined || id === undefined || registry === undefined || deployment === undefined)
@@ -118,6 +135,7 @@ function readFlags() {
     registry,
     deployment,
     port: Number(port),
+    snapshotSlots: Number(values["snapshot-slots"] ?? SNAPSHOT_SLOTS),
     peers: peers.split(",").filter((address) => address !== ""),
   };
 }
@@ -147,14 +165,16 @@ function reportSilence(log: Logger): (leader: string) => void {
     );
 }
 
-function reportTo(log: Logger): FleetEvents {
+function reportTo(log: Logger, health: TableHealth): FleetEvents {
   return {
     leads: (machine, ballot) => log.info({ event: "leads", machine, ballot }, `leads ${machine}`),
-    abdicated: (machine, abdication, ballot) =>
+    abdicated: (machine, abdication, ballot) => {
+      if (abdication.why === "damaged") health.distrust(abdication.acceptor);
       log.warn(
         { event: "abdicated", machine, ballot, ...abdication },
         `no longer leads ${machine}: ${abdication.why}`,
-      ),
+      );
+    },
     lost: (machine, acceptor) =>
       log.warn(
         { event: "lost", machine, acceptor },

@@ -11,12 +11,17 @@ import { productionPorts } from "../shared/runtime/ports-production.ts";
 import { OutboxRelay } from "../shared/runtime/provisioner/outbox-relay.ts";
 import { registryInterface } from "../shared/runtime/registry/registry-http.ts";
 import { RegistryService } from "../shared/runtime/registry/registry-service.ts";
+import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
+import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
+import { reportSnapshots } from "../shared/runtime/snapshots/report.ts";
+import { Snapshots } from "../shared/runtime/snapshots/snapshots.ts";
 import { StorePool } from "../shared/runtime/store-pool.ts";
 import { openStore } from "../shared/storage/open.ts";
 
 await runPart("registry", async (log) => {
   const text = { type: "string" } as const;
-  const { values } = parseArgs({ options: { deployment: text, port: text, queue: text } });
+  const options = { deployment: text, port: text, queue: text, "snapshot-slots": text };
+  const { values } = parseArgs({ options });
   const { registry } = await readDeployment(values.deployment ?? "");
   const stores = new StorePool(openStore);
   stores.learn(registry.acceptors);
@@ -33,6 +38,15 @@ await runPart("registry", async (log) => {
       ),
     learn: (servers) => stores.learn(servers),
   });
+  const snapshots = new Snapshots({
+    slots: Number(values["snapshot-slots"] ?? SNAPSHOT_SLOTS),
+    source: { first: registry.configuration },
+    take: takeInThread,
+    ports,
+    events: reportSnapshots(log),
+  });
+  const tables = () => [...registry.acceptors, ...service.own];
+  snapshots.watch({ usedAt: 0, tables }, service.hosted);
   service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
   service.hosted.on("abdicated", (abdication, ballot) =>
     log.warn(
@@ -53,7 +67,7 @@ await runPart("registry", async (log) => {
     url: served.url,
     async close() {
       await served.close();
-      await service.hosted.handOver();
+      await Promise.all([service.hosted.handOver(), snapshots.close()]);
       await stores.close();
       await queue?.close();
     },

@@ -18,6 +18,7 @@ export type ErrorCode =
   | "unknown_machine"
   | "unknown_query"
   | "not_found"
+  | "trimmed"
   | "forbidden"
   | "stale_sequence"
   | "apply_failed"
@@ -34,6 +35,8 @@ export interface ErrorOptions {
   readonly leader?: string | undefined;
   /** The slot that the command took, when it took one. */
   readonly slot?: number | undefined;
+  /** The last slot that a snapshot took the place of. */
+  readonly trimmedThrough?: number | undefined;
   readonly cause?: unknown;
 }
 
@@ -43,6 +46,7 @@ export abstract class TheseusError extends Error {
   abstract readonly retryable: boolean;
   readonly leader: string | undefined;
   readonly slot: number | undefined;
+  readonly trimmedThrough: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -50,6 +54,7 @@ export abstract class TheseusError extends Error {
     this.code = code;
     this.leader = options.leader;
     this.slot = options.slot;
+    this.trimmedThrough = options.trimmedThrough;
   }
 }
 

@@ -116,6 +116,23 @@ export interface MachineStatus {
   readonly ballot: string | null;
   readonly chosen: number;
   readonly applied: number;
+  /** The slot of the newest snapshot that a table has, 0 without one: the log through it may be trimmed. */
+  readonly snapshot: number;
+  /** While it is reconfigured. */
+  readonly reconfiguring?: ReconfigurationStatus;
+}
+
+/** `copying`: the old configuration serves; `transferring`: callers wait. What was heard of each new table last. */
+export interface ReconfigurationStatus {
+  readonly phase: "copying" | "transferring";
+  readonly tables: readonly {
+    readonly acceptor: string;
+    /** The log through this slot is there, of so much. */
+    readonly covered: number;
+    readonly of: number;
+    /** While a snapshot is copied to it. */
+    readonly parts?: { readonly copied: number; readonly of: number };
+  }[];
 }
 
 export interface DeploymentStatus {
@@ -164,6 +181,7 @@ export interface Problem {
   readonly retryable: boolean;
   readonly leader?: string;
   readonly slot?: number;
+  readonly trimmedThrough?: number;
 }
 
 interface Kind {
@@ -179,6 +197,7 @@ const KINDS: Readonly<Record<ErrorCode, Kind>> = {
   unknown_machine: { status: 404, title: "There is no such machine", error: Invalid },
   unknown_query: { status: 404, title: "The machine has no such query", error: Invalid },
   not_found: { status: 404, title: "There is nothing here", error: Invalid },
+  trimmed: { status: 410, title: "A snapshot took its place", error: Invalid },
   forbidden: { status: 403, title: "The caller may not do this", error: Forbidden },
   stale_sequence: { status: 409, title: "A later sequence was executed already", error: Refused },
   apply_failed: { status: 422, title: "The machine failed on this command", error: Refused },
@@ -202,6 +221,7 @@ export function problemOf(error: TheseusError): Problem {
     retryable: error.retryable,
     ...(error.leader === undefined ? {} : { leader: error.leader }),
     ...(error.slot === undefined ? {} : { slot: error.slot }),
+    ...(error.trimmedThrough === undefined ? {} : { trimmedThrough: error.trimmedThrough }),
   };
 }
 
@@ -216,8 +236,8 @@ export function internalProblem(): Problem {
 }
 
 export function errorOf(problem: Problem): TheseusError {
-  const { code, detail, leader, slot } = problem;
-  return new KINDS[code].error(code, detail, { leader, slot });
+  const { code, detail, leader, slot, trimmedThrough } = problem;
+  return new KINDS[code].error(code, detail, { leader, slot, trimmedThrough });
 }
 
 /** False also for a code that only a newer server knows: its meaning must not be guessed. */

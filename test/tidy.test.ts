@@ -69,6 +69,11 @@ const RULES: readonly Rule[] = [
     files: ["shared/runtime/gateway/"],
     may: ["shared/protocol/", ...COMMON, "shared/client/", "shared/runtime/", NODE, "hono"],
   },
+  // A thread that opens tables for itself is put together as a process is.
+  {
+    files: ["shared/runtime/snapshots/snapshot.worker.ts"],
+    may: ["shared/protocol/", ...COMMON, "shared/storage/", "shared/machine.ts", "shared/runtime/", NODE],
+  },
   {
     files: ["shared/runtime/"],
     may: [
@@ -98,6 +103,7 @@ const ENTRY_POINTS = [
   "shared/index.ts",
   "shared/client/index.ts",
   "shared/storage/sqlite.worker.ts", // a thread of sqlite.ts
+  "shared/runtime/snapshots/snapshot.worker.ts", // a thread of in-thread.ts
   "shared/storage/memory.ts", // for tests: ours, and users'
   "cli/main.ts",
   "functions/",

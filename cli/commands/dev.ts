@@ -1,7 +1,9 @@
 import { extname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import { SNAPSHOT_SLOTS } from "../../shared/runtime/snapshots/pace.ts";
 import * as args from "../arguments.ts";
 import { dev } from "../dev/dev.ts";
+import type { DevEvent } from "../dev/events.ts";
 import { jsonOf, textOf } from "../dev/print.ts";
 import type { GlobalOptions } from "../options.ts";
 import { printLine } from "../output.ts";
@@ -18,6 +20,7 @@ interface Options extends GlobalOptions {
   readonly leaders: number;
   readonly tables: number;
   readonly spares: number;
+  readonly snapshotSlots: number;
 }
 
 export function addDev(program: Command): void {
@@ -35,13 +38,20 @@ export function addDev(program: Command): void {
       TABLES,
     )
     .option("--spares <number>", "how many tables are kept ready for repairs", args.spareCount, SPARES)
+    .option(
+      "--snapshot-slots <number>",
+      "after how many slots a snapshot takes the place of a machine's log",
+      args.snapshotSlots,
+      SNAPSHOT_SLOTS,
+    )
     .action((file: string, _: unknown, command: Command) => run(file, command.optsWithGlobals<Options>()));
 }
 
 function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  const { port, leaders, tables, spares } = options;
-  return dev({ file, dir, port, leaders, tables, spares, report: (event) => printLine(shown(event)) });
+  const { port, leaders, tables, spares, snapshotSlots } = options;
+  const report = (event: DevEvent) => printLine(shown(event));
+  return dev({ file, dir, port, leaders, tables, spares, snapshotSlots, report });
 }
 
 /** Of its own for each file: two machines of one name, from two files, are two machines. */

@@ -4,10 +4,10 @@ import type { LogLine } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { assertReachable } from "../call.ts";
 import type { GlobalOptions } from "../options.ts";
-import { printJson, printLine } from "../output.ts";
+import { printJson, printLine, printNote } from "../output.ts";
 
 interface Options extends GlobalOptions {
-  readonly from: number;
+  readonly from?: number;
 }
 
 export function addLog(program: Command): void {
@@ -15,7 +15,11 @@ export function addLog(program: Command): void {
     .command("log")
     .description("print what was chosen, slot by slot, through the newest")
     .argument("<machine/id>", "the machine, as in bank/main", args.address)
-    .option("--from <slot>", "the first slot to print", args.slotNumber, 1)
+    .option(
+      "--from <slot>",
+      "the first slot to print (default: the first that is not trimmed)",
+      args.slotNumber,
+    )
     .action((machine: args.Address, _: unknown, self: Command) =>
       log(machine, self.optsWithGlobals<Options>()),
     );
@@ -25,12 +29,23 @@ async function log({ machine, id }: args.Address, { url, json, from }: Options):
   await assertReachable(url);
   const theseus = connect(url);
   try {
-    for await (const line of theseus.machine(machine, id).log({ from }))
+    const client = theseus.machine(machine, id);
+    let next = from ?? 1;
+    for await (const line of client.log(from === undefined ? {} : { from })) {
+      if (line.slot > next) noteTrimmed(line.slot - 1);
+      next = line.slot + 1;
       if (json) printJson(line);
       else printLine(textOf(line));
+    }
+    const { snapshot } = await client.status();
+    if (next === 1 && snapshot > 0) noteTrimmed(snapshot);
   } finally {
     theseus.close();
   }
+}
+
+function noteTrimmed(through: number): void {
+  printNote(`slots 1 to ${through} were trimmed: a snapshot took their place`);
 }
 
 const SLOT_WIDTH = 6;

@@ -1,11 +1,12 @@
 import { userInfo } from "node:os";
 import { type Command, InvalidArgumentError } from "commander";
 import { MODES, type QuorumSpec } from "../../shared/protocol/quorum.ts";
-import type { ReconfigureAnswer, ReconfigureRequest } from "../../shared/wire.ts";
+import type { MachineStatus, ReconfigureRequest } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { call } from "../call.ts";
 import type { GlobalOptions } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
+import { watchingProgress } from "./reconfiguring.ts";
 
 interface Options extends GlobalOptions {
   readonly replace?: string;
@@ -72,15 +73,18 @@ async function reconfigure({ machine, id }: args.Address, options: Options): Pro
     operator: operatorName(),
     ...(override === undefined ? {} : { override }),
   };
+  const [name, path] = [`${machine}/${id}`, `/v1/machines/${machine}/${id}`];
   const outgoing = {
     method: "POST",
-    path: `/v1/machines/${machine}/${id}/reconfigure`,
+    path: `${path}/reconfigure`,
     headers: { "content-type": "application/json" },
     body: JSON.stringify(request),
   };
   // Said twice it would be done twice: the second time there may be nothing left to replace.
-  const answer = await call(options.url, `${machine}/${id}`, outgoing, { isRepeatable: false });
-  const { number, mode, acceptors } = answer as ReconfigureAnswer;
+  const ask = () => call(options.url, name, outgoing, { isRepeatable: false });
+  const status = async () => (await call(options.url, name, { method: "GET", path })) as MachineStatus;
+  const answer = await watchingProgress({ status, json: options.json }, ask);
+  const { number, mode, acceptors } = answer;
   if (options.json) printJson(answer);
-  else printLine(`${machine}/${id} is in configuration ${number} (${mode}): ${acceptors.join(", ")}`);
+  else printLine(`${name} is in configuration ${number} (${mode}): ${acceptors.join(", ")}`);
 }

@@ -26,6 +26,8 @@ export interface DevOptions {
   readonly tables: number;
   /** Kept ready to take a lost table's place. */
   readonly spares: number;
+  /** After how many a snapshot takes the place of a machine's log. */
+  readonly snapshotSlots: number;
   readonly report: (event: DevEvent) => void;
 }
 
@@ -60,10 +62,13 @@ async function openAndStart(options: DevOptions, dir: string, parts: Parts): Pro
   const lost = missingTables(deployment);
   // Whether one of the machines' tables is lost or was retired is known to the registry.
   for (const server of deployment.registry.acceptors) if (lost.includes(server)) missing(server);
-  const { leaders, spares, port } = options;
+  const { leaders, spares, port, snapshotSlots } = options;
   const file = resolve(options.file);
   return startAll(
-    { deploymentFile: deploymentFile(dir), file, deployment, leaders, spares, port, missing },
+    {
+      ...{ deploymentFile: deploymentFile(dir), file, deployment },
+      ...{ leaders, spares, port, snapshotSlots, missing },
+    },
     parts,
   );
 }

@@ -9,6 +9,7 @@ export interface LeadersOptions {
   readonly file: string;
   readonly registry: RegistryClient;
   readonly deploymentId: string;
+  readonly snapshotSlots: number;
 }
 
 export class Leaders {
@@ -61,10 +62,13 @@ export class Leaders {
   }
 
   async #start(id: string, port: number, others: readonly string[]): Promise<void> {
-    const { file, registry, deploymentId } = this.#options;
+    const { file, registry, deploymentId, snapshotSlots } = this.#options;
     const address = `http://127.0.0.1:${port}`;
     const peers = [...this.addresses, ...others].filter((each) => each !== address);
-    const args = { file, id, registry: registry.url, peers: peers.join(","), "deployment-id": deploymentId };
+    const args = {
+      ...{ file, id, registry: registry.url, peers: peers.join(",") },
+      ...{ "deployment-id": deploymentId, "snapshot-slots": String(snapshotSlots) },
+    };
     const flags = Object.entries(args).flatMap(([name, value]) => [`--${name}`, value]);
     const ready = this.#parts.start({ part: id, entry: "leader", port, args: flags });
     this.#started.set(id, { address, ready });

@@ -23,6 +23,7 @@ export interface StartOptions {
   readonly deployment: Deployment;
   readonly leaders: number;
   readonly spares: number;
+  readonly snapshotSlots: number;
   /** The gateway's; 0: any free one. */
   readonly port: number;
   /** An acceptor that is on record, and whose table is not there. */
@@ -31,12 +32,12 @@ export interface StartOptions {
 
 /** The gateway's address, once everything is up. */
 export async function startAll(options: StartOptions, parts: Parts): Promise<string> {
-  const { deployment, file } = options;
+  const { deployment, file, snapshotSlots } = options;
   const [registryPort = 0, gatewayPort = 0, provisionerPort = 0] = await freePorts(3);
   const queue = join(dirname(options.deploymentFile), "queue.sqlite");
   const registry = await startRegistry(options, registryPort, queue, parts);
   const known = await registry.provisioning();
-  const leaders = new Leaders(parts, { file, registry, deploymentId: deployment.id });
+  const leaders = new Leaders(parts, { file, registry, deploymentId: deployment.id, snapshotSlots });
   await leaders.startAll(leaderIds(known, options.leaders));
   const gateway = parts.start({
     part: "gateway",
@@ -65,7 +66,10 @@ async function startRegistry(
   queue: string,
   parts: Parts,
 ): Promise<RegistryClient> {
-  const args = ["--deployment", options.deploymentFile, "--queue", queue];
+  const args = [
+    ...["--deployment", options.deploymentFile, "--queue", queue],
+    ...["--snapshot-slots", String(options.snapshotSlots)],
+  ];
   const registry = registryClient(await parts.start({ part: "registry", entry: "registry", port, args }));
   await registry.command({ type: "configure", spares: options.spares });
   await registerTables(options, registry);

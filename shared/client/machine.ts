@@ -109,11 +109,15 @@ export class MachineClient<Machine extends MachineDefinition = MachineDefinition
     return resuming(open.bind(this), { endless: true, signal: until });
   }
 
-  /** Chosen slots from `from` on, through the newest at the time of the call. */
-  log({ from = 1 }: { readonly from?: number } = {}): AsyncIterable<LogLine> {
+  /**
+   * Chosen slots from `from` on (default: the first that is not trimmed), through the newest at the time of the call.
+   * @throws Invalid (trimmed) when a snapshot has taken the next slot's place.
+   */
+  log({ from }: { readonly from?: number } = {}): AsyncIterable<LogLine> {
     let next = from;
     const open = async function* (this: MachineClient<Machine>) {
-      for await (const text of linesOf(await this.#open(`/log?from=${next}`, this.#transport.closed))) {
+      const path = next === undefined ? "/log" : `/log?from=${next}`;
+      for await (const text of linesOf(await this.#open(path, this.#transport.closed))) {
         const line = logLineOf(text);
         next = line.slot + 1;
         yield line;
@@ -122,7 +126,7 @@ export class MachineClient<Machine extends MachineDefinition = MachineDefinition
     return resuming(open.bind(this), { endless: false, signal: this.#transport.closed });
   }
 
-  /** The state after slot `at`; default: the newest. */
+  /** The state after slot `at`; default: the newest. @throws Invalid (trimmed) when it is before the newest snapshot. */
   async state({ at }: { readonly at?: number } = {}): Promise<StateAnswer> {
     return (await this.#read("GET", at === undefined ? "/state" : `/state?at=${at}`)) as StateAnswer;
   }

@@ -68,6 +68,15 @@ export class Archive {
     this.#copying.noteSource(of, head);
   }
 
+  /** Of the Heads that are known the one with the newest snapshot. */
+  get truncatedHead(): Head | undefined {
+    const heads = [...this.#heads.values()];
+    return heads.reduce<Head | undefined>(
+      (newest, head) => (newest === undefined || isTruncatedSince(newest, head) ? head : newest),
+      undefined,
+    );
+  }
+
   knowsHead(of: AcceptorId): boolean {
     return this.#heads.has(of);
   }

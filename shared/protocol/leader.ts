@@ -5,7 +5,7 @@
  * new `Leader` with a higher round. Effects are ordered data, and the driver carries them out in that
  * order: a command is executed before anybody is answered, and it is chosen before it is executed.
  */
-import { type Cell, type Digest, HEAD, type Outcome, type Value, type Verb } from "./acceptor.ts";
+import { type Cell, type Digest, HEAD, type Head, type Outcome, type Value, type Verb } from "./acceptor.ts";
 import { Archive } from "./archive.ts";
 import type { Ballot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
@@ -176,6 +176,11 @@ export class Leader {
   /** The last slot executed. */
   get applied(): Slot {
     return this.#options.log.last;
+  }
+
+  /** Of the tables' Heads, as far as they are known, the one with the newest snapshot. */
+  get truncatedHead(): Head | undefined {
+    return this.#archive.truncatedHead;
   }
 
   get lost(): ReadonlySet<AcceptorId> {

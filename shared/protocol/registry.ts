@@ -341,20 +341,21 @@ function acceptorsOf({ active, configurations }: MachineRecord): readonly Accept
 /** A reconfiguration that fails again and again must not fill the registry: the oldest proposals can not be activated any more. */
 function forgetOldest(record: MachineRecord): void {
   const pending = [...record.configurations.keys()].filter((number) => number !== record.active);
-  for (const number of pending.slice(0, -PENDING_MAX)) forget(record, number);
-}
-
-function forget(record: MachineRecord, number: number): void {
-  record.configurations.delete(number);
-  record.reasons.delete(number);
-  for (const [nonce, known] of record.nonces) if (known === number) record.nonces.delete(nonce);
+  for (const oldest of pending.slice(0, -PENDING_MAX)) {
+    record.configurations.delete(oldest);
+    record.reasons.delete(oldest);
+    for (const [nonce, number] of record.nonces) if (number === oldest) record.nonces.delete(nonce);
+  }
 }
 
 /** Proposals against an older configuration can never be activated: their numbers stay used, and nothing else. */
 function forgetSuperseded(record: MachineRecord): void {
   record.nonces.clear();
   for (const [number, { previous }] of record.configurations)
-    if (number !== record.active && previous !== record.active) forget(record, number);
+    if (number !== record.active && previous !== record.active) {
+      record.configurations.delete(number);
+      record.reasons.delete(number);
+    }
 }
 
 function configure(

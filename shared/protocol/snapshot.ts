@@ -46,6 +46,11 @@ export function partKeys(name: string): readonly PartKey[] {
   return Array.from({ length: parts }, (_, part) => ({ kind: "part", snapshot: name, part }));
 }
 
+/** At least so many characters do its parts have; at most one part more. */
+export function leastSizeOf(name: string): number {
+  return (parseName(name).parts - 1) * PART_BYTES;
+}
+
 /** @throws RangeError when a newer version named it: guessing would lose state. */
 function parseName(name: string): { readonly slot: Slot; readonly parts: number } {
   const match = NAME.exec(name);

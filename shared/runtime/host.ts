@@ -5,6 +5,7 @@
  */
 
 import type { TheseusError } from "../errors.ts";
+import type { Head } from "../protocol/acceptor.ts";
 import { type Ballot, ballotOf, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
@@ -102,6 +103,11 @@ export class Host {
 
   get configuration(): Configuration | undefined {
     return this.#configuration;
+  }
+
+  /** While this process leads: of the tables' Heads that it knows, the one with the newest snapshot. */
+  get truncatedHead(): Head | undefined {
+    return this.#leader?.truncatedHead;
   }
 
   get lost(): ReadonlySet<AcceptorId> {

@@ -6,6 +6,7 @@ import { EventEmitter } from "node:events";
 import { type TheseusError, Unavailable } from "../errors.ts";
 import type { Ballot } from "../protocol/ballot.ts";
 import type { Configuration } from "../protocol/configuration.ts";
+import type { Progress } from "../protocol/copying.ts";
 import type { HandoverFailure } from "../protocol/handover.ts";
 import type { Abdication } from "../protocol/leader.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
@@ -31,6 +32,7 @@ export interface HostedEvents {
 export class Hosted extends EventEmitter<HostedEvents> {
   readonly host: Host;
   readonly machine: HostOptions["machine"];
+  #progress: ReadonlyMap<AcceptorId, Progress> | undefined;
 
   constructor(options: Omit<HostOptions, "events">) {
     super();
@@ -101,13 +103,23 @@ export class Hosted extends EventEmitter<HostedEvents> {
     });
   }
 
+  /** Of a reconfiguration that is under way here: what was heard of each new table last. */
+  get progress(): ReadonlyMap<AcceptorId, Progress> | undefined {
+    return this.#progress;
+  }
+
   /** Up to where the registry may activate `to`. @throws Unavailable, saying why it could not be done. */
   reconfigure(from: Configuration, to: Configuration): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.host.reconfigure(from, to, (failure) => {
+    const progress = new Map<AcceptorId, Progress>();
+    this.#progress = progress;
+    return new Promise<void>((resolve, reject) => {
+      const done = (failure?: HandoverFailure): void => {
         if (failure === undefined) resolve();
         else reject(notReconfigured(this.machine, failure));
-      });
+      };
+      this.host.reconfigure(from, to, done, (of) => progress.set(of.acceptor, of));
+    }).finally(() => {
+      this.#progress = undefined;
     });
   }
 

@@ -219,7 +219,7 @@ describe("once an outcome is unknown", () => {
   const failure = (sent: Promise<unknown>) => sent.then(String, (error) => error);
 
   test("refusals until the deadline do not make it 'not executed'; of the others in its batch they do", async () => {
-    const machine = await ready(2, 500);
+    const machine = await ready(2, 2_000);
     server.fault("/commands", async (next, bindings) => {
       backend.failure = notLeading;
       return answering(unknown, notLeading)(next, bindings);

@@ -64,5 +64,12 @@ async function say(verb: Verb): Promise<Outcome> {
 
 /** One write per line: what the process said before it was killed is what the pipe holds. */
 function print(line: string): void {
-  writeSync(STDOUT, `${line}\n`);
+  const bytes = Buffer.from(`${line}\n`);
+  for (let written = 0; written < bytes.length; )
+    try {
+      written += writeSync(STDOUT, bytes, written);
+    } catch (error) {
+      // Whoever reads is slow, and the pipe is full.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") throw error;
+    }
 }

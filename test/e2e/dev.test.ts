@@ -99,6 +99,8 @@ test("Every part is a process; the commands and plain HTTP use the deployment", 
 
 test("What the system refuses exits 1, with its words", async () => {
   const { url } = await started();
+  // Started, so that no answer takes so long that the client asks twice, and is then unsure of the first time.
+  await deposit(url, "alice", 1);
   const wrong = await theseus(["send", "bank/main", '{"type":"rob"}'], { url });
   expect(wrong).toMatchObject({
     code: 1,

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
 import type { MachineStatus, ReconfigureAnswer } from "../../shared/wire.ts";
 import { startDeployment, type TestDeployment, until } from "../support/deployment.ts";
-import { faultsOf, readLog } from "../support/history.ts";
+import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -19,7 +19,7 @@ const MINUTES_MS = 100_000;
 
 async function deploy(tables: number, spares = 0): Promise<TestDeployment> {
   const dir = temporaryFolder();
-  const deployment = await startDeployment({ file: "examples/bank.ts", dir, tables, spares });
+  const deployment = await startDeployment({ file: JOURNALED_BANK, dir, tables, spares });
   onTestFinished(async () => {
     await deployment.stop();
   });
@@ -42,7 +42,7 @@ async function progress(clients: Load): Promise<void> {
 
 async function verdict(deployment: TestDeployment, clients: Load): Promise<void> {
   const operations = await clients.stop();
-  expect(faultsOf(operations, await readLog(deployment.url))).toEqual([]);
+  expect(faultsOf(operations, await readJournal(deployment.url))).toEqual([]);
 }
 
 test(

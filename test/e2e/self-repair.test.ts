@@ -8,7 +8,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import type { MachineStatus } from "../../shared/wire.ts";
 import { startDeployment, type TestDeployment, until } from "../support/deployment.ts";
-import { faultsOf, readLog } from "../support/history.ts";
+import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -19,7 +19,7 @@ const AT = "/v1/machines/bank/main";
 const MINUTES_MS = 120_000;
 
 async function deploy(): Promise<TestDeployment> {
-  const deployment = await startDeployment({ file: "examples/bank.ts", dir: temporaryFolder(), spares: 1 });
+  const deployment = await startDeployment({ file: JOURNALED_BANK, dir: temporaryFolder(), spares: 1 });
   onTestFinished(async () => {
     await deployment.stop();
   });
@@ -72,7 +72,7 @@ async function repaired(deployment: TestDeployment, lost: string): Promise<Machi
 
 async function verdict(deployment: TestDeployment, clients: Load): Promise<void> {
   const operations = await clients.stop();
-  expect(faultsOf(operations, await readLog(deployment.url))).toEqual([]);
+  expect(faultsOf(operations, await readJournal(deployment.url))).toEqual([]);
 }
 
 for (const mode of ["majority", "primaryBackup", "witness"])

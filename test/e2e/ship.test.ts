@@ -7,7 +7,7 @@ import { existsSync, rmSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { DeploymentStatus, MachineStatus } from "../../shared/wire.ts";
 import { startDeployment, type TestDeployment, until } from "../support/deployment.ts";
-import { faultsOf, readLog } from "../support/history.ts";
+import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
 import { temporaryFolder } from "../support/temporary.ts";
@@ -19,7 +19,7 @@ const MINUTES_MS = 240_000;
 const MICROSECONDS = 1_000;
 
 async function deploy(dir: string, port = 0): Promise<TestDeployment> {
-  const deployment = await startDeployment({ file: "examples/bank.ts", dir, port, spares: 1 });
+  const deployment = await startDeployment({ file: JOURNALED_BANK, dir, port, spares: 1 });
   onTestFinished(async () => {
     await deployment.stop();
   });
@@ -112,12 +112,12 @@ test(
       for (const ending of ["", "-wal", "-shm"]) rmSync(`${file}${ending}`, { force: true });
     await progress(clients);
     const operations = await clients.stop();
-    const log = await readLog(deployment.url);
-    expect(faultsOf(operations, log)).toEqual([]);
+    const journal = await readJournal(deployment.url);
+    expect(faultsOf(operations, journal)).toEqual([]);
     report(operations);
     await deployment.stop();
     expect(left.some(existsSync)).toBe(false);
-    expect(await readLog((await deploy(dir)).url)).toEqual(log);
+    expect(await readJournal((await deploy(dir)).url)).toEqual(journal);
   },
   MINUTES_MS,
 );

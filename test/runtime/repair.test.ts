@@ -123,3 +123,19 @@ test("a replacement that falls silent while a machine is handed over to it stops
   expect(await fleets.acceptorsOf(machine)).not.toContain("s6");
   expect(await fleets.add(machine)).toBe(3);
 });
+
+test("a table that was left behind when its machine was founded gets its cells by a new configuration", async () => {
+  const fleets = await Fleets.start();
+  await fleets.join();
+  const [machine] = machines(1) as [MachineId];
+  fleets.silent.add(LOST);
+  await fleets.add(machine);
+  const before = await fleets.acceptorsOf(machine);
+  expect(before).toContain(LOST);
+  fleets.silent.delete(LOST);
+  await until(async () => {
+    await fleets.add(machine);
+    return (await fleets.configurationOf(machine)) === 2;
+  });
+  expect(await fleets.acceptorsOf(machine)).toEqual(before);
+});

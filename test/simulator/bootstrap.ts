@@ -4,6 +4,7 @@
  */
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import type { Reconfigure } from "../../shared/protocol/horizontal.ts";
+import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import type { Epochs } from "./checks/epochs.ts";
 import { Registrar } from "./registrar.ts";
 import type { World } from "./world.ts";
@@ -40,6 +41,13 @@ export class Bootstrap extends Registrar {
       ...(next === undefined ? [] : [next.configuration]),
       ...this.#asked.map(({ quorums }) => ({ number: 0, previous: 0, quorums }) as unknown as Configuration),
     ];
+  }
+
+  /** Nobody depends on what only configurations before the pointer's have. */
+  override get retired(): ReadonlySet<AcceptorId> {
+    const acceptorsOf = (each: Configuration): readonly AcceptorId[] => each.quorums.acceptors;
+    const live = new Set(this.live.flatMap(acceptorsOf));
+    return new Set(this.#epochs.begun.flatMap(acceptorsOf).filter((id) => !live.has(id)));
   }
 
   asked(reconfigure: Reconfigure): void {

@@ -5,7 +5,7 @@
 import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type Endorsement, endorsementText, type Threshold } from "../../shared/protocol/endorsement.ts";
-import type { RegistryCommand } from "../../shared/protocol/registry.ts";
+import type { LeaderServer, RegistryCommand } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
 import { signAs } from "../support/endorsing.ts";
 import { HOP_MS_MAX } from "./network.ts";
@@ -76,9 +76,13 @@ export class Endorsers {
 
   #register(id: string, publicKey: string): void {
     const { registrar } = this.#world;
-    this.#keys.set(id, publicKey);
     const process = "0".repeat(32) as Process["id"];
-    registrar.execute({ type: "registerLeader", leader: { id, process, address: id, publicKey } });
+    registrar.insist({ type: "registerLeader", leader: { id, process, address: id, publicKey } });
+  }
+
+  /** The registry has recorded it: an earlier key of that name counts no more. */
+  registered({ id, publicKey = "" }: LeaderServer): void {
+    this.#keys.set(id, publicKey);
   }
 
   /** Asks all processes; `done` with what came in time. */
@@ -160,8 +164,13 @@ export class Endorsers {
   }
 
   /** What the registry said to `complete` a pending configuration. */
-  checkCompleted(command: Complete, configuration: Configuration, answer: unknown, audited: number): void {
-    const now = Math.floor(this.#world.scheduler.now);
+  checkCompleted(
+    command: Complete,
+    configuration: Configuration,
+    answer: unknown,
+    audited: number,
+    now: number,
+  ): void {
     const isSound = ({ leader, expires, signature }: Endorsement): boolean => {
       const key = this.#keys.get(leader) ?? "";
       return expires > now && this.#signed.has(truth(signature, key, MACHINE, configuration, expires));

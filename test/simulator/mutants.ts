@@ -3,6 +3,7 @@
  * A mutant that survives is a rule that nothing tests. `find` must occur exactly once in `file`.
  */
 import { HORIZONTAL } from "./mutants-horizontal.ts";
+import { PROVISIONING } from "./mutants-provisioning.ts";
 import { TRUNCATION } from "./mutants-truncation.ts";
 import type { SCENARIOS } from "./scenarios.ts";
 
@@ -1159,5 +1160,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...driver,
   ...vertical,
   ...endorsements,
+  ...PROVISIONING,
   ...HORIZONTAL,
 ];

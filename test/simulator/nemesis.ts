@@ -52,7 +52,7 @@ export class Nemesis {
     if (random.chance(rates.tableLost)) this.#lose(table);
     if (random.chance(rates.tableRecreated)) this.#recreate(table);
     if (random.chance(verticalRates.reconfigure)) this.#owner.reconfigure(random.pick(processes));
-    if (random.chance(verticalRates.retire)) this.#retire();
+    if (random.chance(verticalRates.retire)) this.#provision();
   }
 
   /** Tables of the active configuration, and of those that may replace it. */
@@ -61,7 +61,12 @@ export class Nemesis {
     return this.#world.tables.filter(({ id }) => ids.has(id));
   }
 
-  /** Deletes one that the registry has ordered to be deleted (PROTOCOL §7, invariant 11). */
+  #provision(): void {
+    if (this.#world.options.vertical === undefined) this.#retire();
+    else this.#world.provisioner.visit();
+  }
+
+  /** Deletes a table that only older configurations have (PROTOCOL §8, invariant 11). */
   #retire(): void {
     const { random, registrar, tables, coverage } = this.#world;
     const retired = tables.filter((table) => registrar.retired.has(table.id) && !table.isLost);

@@ -42,7 +42,7 @@ export interface VerticalRates {
   readonly reconfigure: number;
   /** By a process that was fenced and finds no newer configuration. */
   readonly reconfigureWhenFenced: number;
-  /** A table that only older configurations have is deleted, per visit. */
+  /** Something of the outbox is carried out, or a table that only older configurations have is deleted; per visit. */
   readonly retire: number;
   /** A process tries to lead a configuration that it knows is over. */
   readonly stale: number;
@@ -81,6 +81,8 @@ export interface Options {
   readonly horizontal?: HorizontalOptions;
   /** Absent: all chunks stay. */
   readonly truncation?: TruncationRates;
+  /** Of the registry's own log; absent: it is one atomic object. */
+  readonly registry?: Options;
   /** Events of the safety phase. */
   readonly events: number;
   /** Tables may be lost until only a read quorum is left: safety is still owed, progress no longer. */
@@ -150,6 +152,8 @@ const GEOMETRIES: readonly Geometry[] = [
 
 /** How often a ledger is reconfigured. */
 const VERTICAL = 0.4;
+/** How often the registry that is asked then is run by a log of its own. */
+const LOGGED = 0.3;
 const VERTICAL_RATES_MAX: VerticalRates = {
   reconfigure: 0.15,
   reconfigureWhenFenced: 1,
@@ -172,10 +176,13 @@ export interface Draws {
   readonly vertical: Random;
   readonly truncation: Random;
   readonly horizontal: Random;
+  readonly registry: Random;
+  /** While it runs. */
+  readonly provisioning: Random;
 }
 
 export function drawOptions(
-  { random, vertical, truncation, horizontal }: Draws,
+  { random, vertical, truncation, horizontal, registry }: Draws,
   overrides: Overrides,
 ): Options {
   const subject = overrides.subject ?? (random.chance(0.2) ? "registry" : "ledger");
@@ -198,6 +205,7 @@ export function drawOptions(
     ...(isVertical && { vertical: drawVerticalRates(vertical) }),
     ...(isHorizontal && { horizontal: drawHorizontal(horizontal, form, lanes, overrides.alpha) }),
     ...(isTruncating && { truncation: drawTruncation(truncation) }),
+    ...(isVertical && registry.chance(LOGGED) && { registry: drawRegistry(registry) }),
     events: overrides.events ?? 3_000 + random.below(5_000),
     doomed: random.chance(0.1),
     thinkMs: random.pick([1, 5, 20]),
@@ -212,6 +220,24 @@ function drawRates(random: Random, stressed: ReadonlySet<keyof Rates>): Rates {
     return [name, isLeftOut ? 0 : rate];
   });
   return Object.fromEntries(rates) as Rates;
+}
+
+/** Without clients of its own: who reconfigures asks it. */
+function drawRegistry(random: Random): Options {
+  const form = random.pick(["epoch", "alpha"] as const);
+  return {
+    subject: "registry",
+    geometry: REGISTRY_GEOMETRY,
+    quorums: quorumsNamed("majority3"),
+    processes: 2 + random.below(2),
+    clients: 0,
+    rates: drawRates(random, new Set()),
+    horizontal: drawHorizontal(random, form, REGISTRY_GEOMETRY.lanes),
+    ...(random.chance(TRUNCATION) && { truncation: drawTruncation(random) }),
+    events: 0,
+    doomed: false,
+    thinkMs: 0,
+  };
 }
 
 function drawTruncation(random: Random): TruncationRates {

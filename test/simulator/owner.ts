@@ -62,6 +62,7 @@ export class Owner {
           table.hasRefused,
           () => `${process.name} reports ${acceptor}, which never refused`,
         );
+        world.provisioner.suspect(acceptor);
       },
       executed: (process, slot, text) => this.executed(process, slot, text),
       epochInstalled: (process, configuration) => this.#epochInstalled(process, configuration),
@@ -174,7 +175,8 @@ export class Owner {
       const { isLost, incarnation } = this.#world.table(id);
       if ((isBadWelcome || (!isLost && incarnation === 0)) && random.chance(kept)) acceptors.push(id);
     }
-    while (acceptors.length < count) acceptors.push(this.#world.freshTable().id);
+    while (acceptors.length < count)
+      acceptors.push(this.#world.provisioner.spareBut(acceptors) ?? this.#world.freshTable().id);
     const order = new Map(acceptors.map((id) => [id, random.fraction()]));
     return acceptors
       .sort((one, other) => (order.get(one) as number) - (order.get(other) as number))

@@ -111,7 +111,7 @@ class RegistryReference implements Reference {
   }
 }
 
-function summaryOf(state: RegistryState): string {
+export function summaryOf(state: RegistryState): string {
   return JSON.stringify(state, (_, value) =>
     value instanceof Map || value instanceof Set ? [...value] : value,
   );

@@ -9,6 +9,7 @@ import { canProgress, Nemesis } from "./nemesis.ts";
 import { drawOptions, type Options, type Overrides } from "./options.ts";
 import { Owner } from "./owner.ts";
 import { Random } from "./random.ts";
+import { RegistryLog } from "./registry-log.ts";
 import { check, Violation } from "./violation.ts";
 import { World } from "./world.ts";
 
@@ -46,12 +47,14 @@ export function run(seed: number, overrides: Overrides, trace?: (line: string) =
     vertical: new Random(seed + 2 ** 40),
     truncation: new Random(seed + 2 ** 41),
     horizontal: new Random(seed + 2 ** 42),
+    provisioning: new Random(seed + 2 ** 43),
+    registry: new Random(seed + 2 ** 44),
   };
   const options = drawOptions(draws, overrides);
-  const world = new World(options, random, draws.vertical, trace);
+  const world = new World(options, draws, trace);
   let violation: Violation | undefined;
   try {
-    new Run(world).run();
+    new Run(world, draws.registry).run();
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
     violation = error;
@@ -65,9 +68,12 @@ class Run {
   readonly #owner: Owner;
   readonly #nemesis: Nemesis;
   readonly #clients: readonly Client[];
+  readonly #chance: Random;
 
-  constructor(world: World) {
+  /** `registry` is the source of chance of the registry's own log. */
+  constructor(world: World, registry: Random) {
     this.#world = world;
+    this.#chance = registry;
     this.#owner = new Owner(world);
     this.#nemesis = new Nemesis(world, this.#owner);
     this.#clients = Array.from(
@@ -80,9 +86,11 @@ class Run {
     for (let place = 0; place < this.#world.options.processes; place++) this.#owner.start(place);
     this.#nemesis.start();
     this.#found();
+    this.#startLog();
     for (const client of this.#clients) client.begin();
     this.#suffer();
     this.#nemesis.heal();
+    this.#world.registrar.log?.heal();
     this.#world.trace(() => "faults are over");
     this.#world.tableChecks.checkAll();
     const { tableChecks, options } = this.#world;
@@ -129,6 +137,15 @@ class Run {
     start();
     start();
     this.#runUntil(() => this.#owner.isActivated, FOUNDING_EVENTS_MAX, "nobody founded the configuration");
+  }
+
+  /** From the first activation on the registry is run by a log of its own, in some runs. */
+  #startLog(): void {
+    const { registrar, options, coverage } = this.#world;
+    if (options.registry === undefined) return;
+    coverage.hit("registryLogged");
+    registrar.log = new RegistryLog(this.#world, options.registry, this.#chance);
+    registrar.log.start();
   }
 
   #suffer(): void {

@@ -44,19 +44,24 @@ export class Script {
   constructor(quorums: string, geometry: Geometry, trace?: (line: string) => void) {
     const random = new Random(SEED);
     const { lanes, chunkSlots } = geometry;
-    const options = drawOptions(
-      { random, vertical: random, horizontal: random, truncation: random },
-      {
-        subject: "ledger",
-        vertical: false,
-        horizontal: "no",
-        truncation: false,
-        lanes,
-        chunkSlots,
-        quorums,
-      },
-    );
-    this.world = new World(options, random, random, trace);
+    const draws = {
+      random,
+      vertical: random,
+      horizontal: random,
+      truncation: random,
+      provisioning: random,
+      registry: random,
+    };
+    const options = drawOptions(draws, {
+      subject: "ledger",
+      vertical: false,
+      horizontal: "no",
+      truncation: false,
+      lanes,
+      chunkSlots,
+      quorums,
+    });
+    this.world = new World(options, draws, trace);
     this.world.isHealed = true;
     this.#owner = new Owner(this.world);
     this.world.network.holds = (sender, table, verb) =>

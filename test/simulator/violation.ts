@@ -21,6 +21,7 @@ export const CHECKS = {
     "each slot is chosen, executed and archived in the configuration that it belongs to; what others choose is void",
   ALPHA: "slot j is voted only once slot j - α is applied",
   INSTALLED: "a configuration is said to be installed only when its tables hold what it inherits",
+  PROVISIONING: "no table that is in use, or on record for use, is deleted by whoever provisions",
   LOST_IS_LOST: "only an acceptor that refused everything is reported as lost",
   NO_EXCEPTION: "the core and the driver never throw",
   LIVENESS: "once faults are over, every command gets a definite answer and a leader serves",

@@ -18,8 +18,9 @@ import { Endorsers } from "./endorsers.ts";
 import { Coverage } from "./faults.ts";
 import { ledger } from "./ledger.ts";
 import { Network } from "./network.ts";
-import type { Options, Rates, VerticalRates } from "./options.ts";
+import type { Draws, Options, Rates, VerticalRates } from "./options.ts";
 import type { Process } from "./process.ts";
+import { Provisioner } from "./provisioner.ts";
 import type { Random } from "./random.ts";
 import { Registrar } from "./registrar.ts";
 import { registry } from "./registry.ts";
@@ -31,12 +32,13 @@ export class World {
   readonly options: Options;
   readonly random: Random;
   readonly subject: Subject;
-  readonly scheduler = new Scheduler();
-  readonly coverage = new Coverage();
+  readonly scheduler: Scheduler;
+  readonly coverage: Coverage;
   readonly configuration: Configuration;
   readonly tables: Table[] = [];
   readonly registrar: Registrar;
   readonly endorsers: Endorsers;
+  readonly provisioner: Provisioner;
   /** In its place, of a machine that is reconfigured horizontally. */
   readonly bootstrap: Bootstrap | undefined;
   readonly epochs: Epochs | undefined;
@@ -52,12 +54,19 @@ export class World {
   readonly #trace: ((line: string) => void) | undefined;
   #unique = 0;
 
-  /** `endorsing` is the endorsers' source of chance. */
-  constructor(options: Options, random: Random, endorsing: Random, trace?: (line: string) => void) {
+  /** The endorsers and the provisioner have a source of chance of their own. `within`: of the world that this one is in. */
+  constructor(
+    options: Options,
+    { random, vertical, provisioning }: Pick<Draws, "random" | "vertical" | "provisioning">,
+    trace?: (line: string) => void,
+    within: Partial<Pick<World, "scheduler" | "coverage" | "subject">> = {},
+  ) {
     this.options = options;
     this.random = random;
     this.#trace = trace;
-    this.subject = options.subject === "registry" ? registry : ledger;
+    this.scheduler = within.scheduler ?? new Scheduler();
+    this.coverage = within.coverage ?? new Coverage();
+    this.subject = within.subject ?? (options.subject === "registry" ? registry : ledger);
     this.configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums: options.quorums };
     const { horizontal, geometry } = options;
     this.epochs = horizontal && new Epochs({ first: this.configuration, ...horizontal }, geometry);
@@ -69,11 +78,13 @@ export class World {
       prefix: () => this.canon.prefix,
       onSnapshot: (table, slot, frozen) => this.replicas.restored(table.id, slot, frozen),
     });
-    this.endorsers = new Endorsers(this, endorsing);
+    this.endorsers = new Endorsers(this, vertical);
+    this.provisioner = new Provisioner(this, provisioning);
     this.bootstrap = this.epochs && new Bootstrap(this, this.configuration, this.epochs);
     this.registrar = this.bootstrap ?? new Registrar(this, this.configuration);
     for (const id of options.quorums.acceptors) this.#create(id);
     this.endorsers.prepare();
+    this.provisioner.prepare();
     this.tableChecks.add(this.configuration);
     this.canon = new Canon(this.subject, (slot) => this.#chosenIn(slot), this.epochs);
     this.answers = new Answers(this.subject, this.canon);
@@ -123,10 +134,19 @@ export class World {
     return this.#create(`t${this.tables.length}` as AcceptorId);
   }
 
+  /** One that the registry does not know. */
+  unregisteredTable(): Table {
+    return this.#make(`t${this.tables.length}` as AcceptorId);
+  }
+
   #create(id: AcceptorId): Table {
+    this.registrar.register(id);
+    return this.#make(id);
+  }
+
+  #make(id: AcceptorId): Table {
     const table = new Table(id, this.tables.length, (...written) => this.tableChecks.wrote(...written));
     this.tables.push(table);
-    this.registrar.register(id);
     return table;
   }
 
@@ -145,6 +165,10 @@ export class World {
   /** A number that no other caller got. */
   unique(): number {
     return ++this.#unique;
+  }
+
+  get isTraced(): boolean {
+    return this.#trace !== undefined;
   }
 
   trace(line: () => string): void {

@@ -25,6 +25,8 @@ export interface DeploymentOptions {
   readonly leaders?: number;
   readonly tables?: number;
   readonly spares?: number;
+  /** Default: that of `theseus dev`. */
+  readonly snapshotSlots?: number;
   /** The gateway's. Default: any free one. */
   readonly port?: number;
 }
@@ -41,6 +43,7 @@ export async function startDeployment({
   leaders = 2,
   tables = 3,
   spares = 1,
+  snapshotSlots,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
   const folder = dir ?? mkdtempSync(join(tmpdir(), "theseus-"));
@@ -57,6 +60,7 @@ export async function startDeployment({
     String(tables),
     "--spares",
     String(spares),
+    ...(snapshotSlots === undefined ? [] : ["--snapshot-slots", String(snapshotSlots)]),
     "--json",
   ];
   const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], { stdio: ["ignore", "pipe", "pipe"] });

@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { Invalid, TheseusError } from "../../shared/errors.ts";
-import type { Verb } from "../../shared/protocol/acceptor.ts";
+import { UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
@@ -39,6 +39,8 @@ import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { tally } from "./tally.ts";
 
 const SILENT_MS = 50;
+/** A store says by then that it does not know. */
+const TIMEOUT_MS = 100;
 
 export interface FleetNode {
   readonly id: string;
@@ -60,12 +62,14 @@ export class Fleets {
   readonly commands: RegistryCommand[] = [];
   /** Machines that were looked up there. */
   readonly lookups: MachineId[] = [];
+  /** Tables that answer nothing. */
+  readonly silent = new Set<string>();
   /** Verbs that change a table. */
   writes = 0;
   readonly #tables: Map<AcceptorId, MemoryStore>;
   /** How long a table takes, where that is not at once. */
   readonly #takesMs = new Map<AcceptorId, number>();
-  readonly #silentAt = new Map<AcceptorId, Verb["verb"] | "any">();
+  readonly #silentAt = new Map<AcceptorId, Verb["verb"]>();
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
@@ -225,6 +229,10 @@ export class Fleets {
     );
   }
 
+  async configurationOf(machine: MachineId): Promise<number | undefined> {
+    return (await this.#registry.read((state) => lookup(state, machine)))?.configuration.number;
+  }
+
   /** As the registry has it. */
   async acceptorsOf(machine: MachineId): Promise<readonly AcceptorId[]> {
     const location = await this.#registry.read((state) => lookup(state, machine));
@@ -276,10 +284,13 @@ export class Fleets {
     const table = this.#tables.get(id) as AcceptorStore;
     return {
       execute: async (machine, verbs) => {
+        if (verbs.some(({ verb }) => verb === this.#silentAt.get(id))) this.silent.add(id);
+        if (this.silent.has(id))
+          return sleep(
+            TIMEOUT_MS,
+            verbs.map(() => UNKNOWN),
+          );
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
-        const silentAt = this.#silentAt.get(id);
-        if (verbs.some(({ verb }) => verb === silentAt)) this.#silentAt.set(id, "any");
-        if (this.#silentAt.get(id) === "any") return new Promise(() => {});
         const takesMs = this.#takesMs.get(id);
         if (takesMs !== undefined) await sleep(takesMs);
         return table.execute(machine, verbs);

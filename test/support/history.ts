@@ -1,12 +1,14 @@
 /**
- * What a drill's clients saw, held against the log: every acknowledged command is there exactly once, one of
+ * What a drill's clients saw, held against what was executed: every acknowledged command is there exactly once, one of
  * unknown outcome at most once, nothing else is there, and the history is linearizable.
  */
 import { readFileSync } from "node:fs";
 import { bank } from "../../examples/bank.ts";
 import { machineCode } from "../../shared/machine.ts";
 import { type Context, Refusal } from "../../shared/protocol/replica.ts";
-import type { LogLine } from "../../shared/wire.ts";
+import type { Slot } from "../../shared/protocol/slot.ts";
+import type { Command } from "../../shared/protocol/value.ts";
+import type { LogLine, QueryAnswer } from "../../shared/wire.ts";
 import { faultOfHistory, type Operation, type Sequential } from "./linearizable.ts";
 
 type BankState = ReturnType<typeof bank.init>;
@@ -23,14 +25,27 @@ export function readOperations(file: string): readonly Operation[] {
     .map((line) => JSON.parse(line) as Operation);
 }
 
-/** The log of `bank/main` as the gateway tells it. */
-export async function readLog(url: string): Promise<readonly LogLine[]> {
-  const response = await fetch(`${url}/v1/machines/bank/main/log`);
-  if (!response.ok) throw new Error(`the log cannot be read: ${await response.text()}`);
-  return (await response.text())
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => JSON.parse(line) as LogLine);
+/** A bank with a journal of its own, since the log is trimmed. */
+export const JOURNALED_BANK = "test/e2e/machines/journal.ts";
+
+/** What was executed in `bank/main`, slot by slot, as its state has it. */
+export async function readJournal(url: string): Promise<readonly LogLine[]> {
+  const response = await fetch(`${url}/v1/machines/bank/main/queries/journal`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: "{}",
+  });
+  if (!response.ok) throw new Error(`the journal cannot be read: ${await response.text()}`);
+  const { asOf, result } = (await response.json()) as QueryAnswer & { result: readonly number[] };
+  const slots = Array.from({ length: asOf }, () => [] as Command[]);
+  for (let at = 0; at < result.length; at += 2)
+    slots[(result[at] as number) - 1]?.push({ command: { amount: result[at + 1] } });
+  return slots.map((commands, index) => ({
+    slot: (index + 1) as Slot,
+    ballot: "",
+    configuration: 1,
+    commands,
+  }));
 }
 
 /** What is wrong; an empty array: nothing. */

@@ -105,10 +105,11 @@ export class MemoryBackend implements Backend {
       ballot: BALLOT,
       chosen: replica.applied,
       applied: replica.applied,
+      snapshot: 0,
     };
   }
 
-  async *log(machine: MachineId, from: Slot): AsyncGenerator<LogLine> {
+  async *log(machine: MachineId, from = 1 as Slot): AsyncGenerator<LogLine> {
     const { log } = this.#hosted(machine);
     for (const [index, text] of [...log.entries()].slice(from - 1)) {
       if (text === "damaged") throw new Error("/secret/path is damaged");

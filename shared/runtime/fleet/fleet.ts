@@ -15,6 +15,7 @@ import { type Identity, type Led, leadsMessage, type PeerMessage, type Use } fro
 import type { Peers } from "../peers/peers.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
+import type { Snapshots } from "../snapshots/snapshots.ts";
 import type { StorePool } from "../store-pool.ts";
 import { Candidates } from "./candidates.ts";
 import type { Endorser } from "./endorser.ts";
@@ -43,6 +44,8 @@ export interface FleetOptions {
   readonly endorser: Endorser;
   readonly ports: Ports;
   readonly events: FleetEvents;
+  /** Default: none are taken. */
+  readonly snapshots?: Snapshots;
 }
 
 export class Fleet {
@@ -220,8 +223,10 @@ export class Fleet {
     const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process: self.process, ports });
     hosted.on("serving", (ballot) => this.#onServing(member, ballot));
     hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
+    this.#options.snapshots?.watch(member, hosted);
     const told = new Set<AcceptorId>();
     hosted.on("lost", (acceptor) => {
+      this.#leading.onLost(member, acceptor);
       if (!told.has(acceptor)) events.lost(machine, acceptor);
       told.add(acceptor);
     });

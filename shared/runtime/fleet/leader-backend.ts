@@ -6,7 +6,7 @@ import type { MachineId } from "../../protocol/configuration.ts";
 import type { AuditEntry, Endorsement } from "../../protocol/endorsement.ts";
 import type { Message } from "../../protocol/inbox.ts";
 import { modeOf } from "../../protocol/quorum.ts";
-import { Replica } from "../../protocol/replica.ts";
+import type { Replica } from "../../protocol/replica.ts";
 import type { Reply } from "../../protocol/session.ts";
 import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../../protocol/slot.ts";
 import { type Command, decodeBatch } from "../../protocol/value.ts";
@@ -22,7 +22,7 @@ import type {
 } from "../../wire.ts";
 import type { Backend, Consistency } from "../http/backend.ts";
 import { toJson } from "../json.ts";
-import { sha256 } from "../ports-production.ts";
+import { productionPorts, sha256 } from "../ports-production.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
 import { deploymentStatus } from "./deployment-status.ts";
@@ -32,6 +32,7 @@ import type { Fleet } from "./fleet.ts";
 import { history } from "./history.ts";
 import type { Member } from "./member.ts";
 import { newQuorums } from "./new-quorums.ts";
+import { replicaAt } from "./past.ts";
 
 /** Whoever can reach this process may reconfigure; what they say of themselves is recorded. */
 const NOBODY_NAMED = "an operator without a name";
@@ -117,7 +118,8 @@ export class LeaderBackend implements Backend {
   }
 
   /** What this process knows of a machine that it hosts. */
-  describeHere({ machine, definition, loaded, isServing, location }: Member): MachineStatus {
+  describeHere(member: Member): MachineStatus {
+    const { machine, definition, loaded, isServing, location } = member;
     const host = loaded?.host;
     const applied = host?.replica.applied ?? NO_SLOT;
     const slash = machine.indexOf("/");
@@ -136,10 +138,12 @@ export class LeaderBackend implements Backend {
       ballot: host?.ballot ?? null,
       chosen: applied,
       applied,
+      snapshot: host?.truncatedHead?.snapshotSlot ?? NO_SLOT,
+      ...reconfigurationOf(member),
     };
   }
 
-  async *log(machine: MachineId, from: Slot): AsyncGenerator<LogLine> {
+  async *log(machine: MachineId, from?: Slot): AsyncGenerator<LogLine> {
     const member = await this.#ledAndRead(machine);
     for await (const [slot, text] of this.#history(member, from, member.hosted.host.replica.applied)) {
       const { ballot, commands } = decodeBatch(text);
@@ -154,9 +158,7 @@ export class LeaderBackend implements Backend {
       return { asOf: replica.applied, state: toJson(replica.state) };
     if (at > replica.applied)
       throw new Invalid("not_found", `slot ${at} is not chosen yet; the newest is ${replica.applied}`);
-    const past = new Replica(machineCode(member.definition));
-    for await (const [slot, text] of this.#history(member, 1 as Slot, at)) past.execute(slot, text);
-    return { asOf: at, state: toJson(past.state) };
+    return { asOf: at, state: toJson((await this.#replicaAt(member, at)).state) };
   }
 
   async *inbox(
@@ -213,7 +215,18 @@ export class LeaderBackend implements Backend {
     };
   }
 
-  #history(member: Member, from: Slot, to: Slot): AsyncGenerator<readonly [Slot, string]> {
+  #replicaAt({ machine, definition, hosted, location }: Member, at: Slot): Promise<Replica> {
+    if (location === undefined) throw new Error(`it is not known where ${machine} is`);
+    const { configuration } = location;
+    const [code, ports] = [
+      machineCode(definition),
+      productionPorts((acceptor) => this.#stores.get(acceptor)),
+    ];
+    const recent = hosted.host.log;
+    return replicaAt({ machine, geometry: MACHINE_GEOMETRY, code, ports, configuration, recent }, at);
+  }
+
+  #history(member: Member, from: Slot | undefined, to: Slot): AsyncGenerator<readonly [Slot, string]> {
     const { machine, hosted, location } = member;
     const acceptors = location?.configuration.quorums.acceptors ?? [];
     const options = {
@@ -254,6 +267,12 @@ export class LeaderBackend implements Backend {
       throw error instanceof TheseusError ? this.#fleet.candidates.withLeader(machine, error) : error;
     }
   }
+}
+
+function reconfigurationOf({ loaded }: Member): Pick<MachineStatus, "reconfiguring"> {
+  if (loaded?.progress === undefined) return {};
+  const phase = loaded.host.reconfiguring ? "transferring" : "copying";
+  return { reconfiguring: { phase, tables: [...loaded.progress.values()] } };
 }
 
 function codeOf(result: unknown): string | undefined {

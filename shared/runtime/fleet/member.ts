@@ -5,7 +5,7 @@
 import type { MachineDefinition } from "../../machine.ts";
 import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { Location } from "../../protocol/registry.ts";
+import type { AcceptorServer, Location } from "../../protocol/registry.ts";
 import type { Hosted } from "../hosted.ts";
 
 /** A machine that was used this recently is taken over at once; another when it is used again. */
@@ -38,6 +38,11 @@ export class Member {
     this.machine = machine;
     this.definition = definition;
     this.#host = host;
+  }
+
+  /** Where its tables are, as far as is known. */
+  tables(): readonly AcceptorServer[] {
+    return this.location?.acceptors ?? [];
   }
 
   /** What executes it here, from now on. */

@@ -70,7 +70,7 @@ export async function withoutLost(
   return quorums;
 }
 
-async function isGone(machine: MachineId, acceptor: AcceptorId, stores: StorePool): Promise<boolean> {
+export async function isGone(machine: MachineId, acceptor: AcceptorId, stores: StorePool): Promise<boolean> {
   const [outcome] = (await stores.get(acceptor)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
   return outcome?.outcome === "refused" && outcome.gone === true;
 }

@@ -56,9 +56,12 @@ export interface Backend {
   /** The overrides that operators answer for, oldest first. */
   audit(): Promise<readonly AuditEntry[]>;
   describe(machine: MachineId): Promise<MachineStatus>;
-  /** Chosen slots from `from` on, through the newest at the time of the call. */
-  log(machine: MachineId, from: Slot): AsyncIterable<LogLine>;
-  /** The state after slot `at` (default: the newest), as JSON-able data. */
+  /**
+   * Chosen slots from `from` on (default: the first that is not trimmed), through the newest at the time of the call.
+   * @throws Invalid (trimmed), also in the midst of it.
+   */
+  log(machine: MachineId, from?: Slot): AsyncIterable<LogLine>;
+  /** The state after slot `at` (default: the newest), as JSON-able data. @throws Invalid (trimmed). */
   state(machine: MachineId, at?: Slot): Promise<{ asOf: Slot; state: unknown }>;
   /** Messages with a cursor above `after`: those there are, then new ones as they come, until aborted. */
   inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncIterable<Message>;

@@ -5,7 +5,6 @@
 import { type Context, Hono } from "hono";
 import { Invalid } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { Slot } from "../../protocol/slot.ts";
 import { type MachinesAnswer, problemOf, type QueryAnswer, type StateAnswer } from "../../wire.ts";
 import type { Backend } from "./backend.ts";
 import { type Admission, answerElements, type Elements } from "./elements.ts";
@@ -16,7 +15,7 @@ import { events, lines } from "./streams.ts";
 
 /** Machine ids in one page of `GET /v1/machines`. */
 const MACHINES_PAGE = 1_000;
-const FIRST_SLOT = 1 as Slot;
+const FIRST_SLOT = 1;
 const MACHINE = "/v1/machines/:machine/:id";
 
 /** `report` is told of errors that are nobody's request's fault. */
@@ -85,7 +84,7 @@ function reads(app: Hono<Bindings>, backend: Backend): void {
 
 function streams(app: Hono<Bindings>, backend: Backend, report: Report): void {
   get(app, `${MACHINE}/log`, (c) => {
-    const from = requests.numberOf(c, "from", FIRST_SLOT) ?? FIRST_SLOT;
+    const from = requests.numberOf(c, "from", FIRST_SLOT);
     return lines(backend.log(requests.machineOf(c), from), report);
   });
   get(app, `${MACHINE}/inbox/:client`, (c) => {

@@ -21,6 +21,7 @@ import {
 } from "../../protocol/registry.ts";
 import type { MachineCode } from "../../protocol/replica.ts";
 import { REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
+import type { HostOptions } from "../host-options.ts";
 import { Hosted } from "../hosted.ts";
 import type { Ports } from "../ports.ts";
 import { verify } from "../signing.ts";
@@ -41,6 +42,13 @@ const registryCode: MachineCode = {
   freeze: serialize,
   thaw: deserialize,
 };
+
+/** What hosts the registry that began with this configuration. */
+export function registryHost(
+  first: Configuration,
+): Pick<HostOptions, "machine" | "geometry" | "code" | "horizontal"> {
+  return { machine: REGISTRY, geometry: REGISTRY_GEOMETRY, code: registryCode, horizontal: { first } };
+}
 
 /** Where the registry may be found: one of its configurations that is still there. A hint, and never more. */
 export interface Pointer {
@@ -73,19 +81,12 @@ export class RegistryService {
     const { first, process, ports, learn, movePointer } = options;
     this.#options = options;
     this.#ports = ports;
-    this.hosted = new Hosted({
-      machine: REGISTRY,
-      geometry: REGISTRY_GEOMETRY,
-      code: registryCode,
-      process,
-      ports,
-      horizontal: { first },
-    });
+    this.hosted = new Hosted({ ...registryHost(first), process, ports });
     // Before its leader goes on to a configuration it must be known where that is.
-    this.hosted.on("executed", () => learn(this.#own));
-    this.hosted.on("installed", () => learn(this.#own));
+    this.hosted.on("executed", () => learn(this.own));
+    this.hosted.on("installed", () => learn(this.own));
     this.hosted.on("epochInstalled", (configuration) => {
-      const acceptors = this.#own.filter(({ id }) => configuration.quorums.acceptors.includes(id));
+      const acceptors = this.own.filter(({ id }) => configuration.quorums.acceptors.includes(id));
       if (configuration.number > first.number) movePointer({ configuration, acceptors });
     });
   }
@@ -138,7 +139,8 @@ export class RegistryService {
     return this.hosted.host.replica.succession as Succession;
   }
 
-  get #own(): readonly AcceptorServer[] {
+  /** The tables that it has or had, as far as its state tells where they are. */
+  get own(): readonly AcceptorServer[] {
     return ownAcceptors(this.hosted.host.replica.state as RegistryState);
   }
 

@@ -1,0 +1,83 @@
+/** Wrong rules of the pool, the outbox and whoever carries it out (PROTOCOL §9, §11). */
+import type { Mutant } from "./mutants.ts";
+
+const POOL = "shared/protocol/pool.ts";
+const PROVISIONER = "test/simulator/provisioner.ts";
+const VERTICAL = ["--subject", "ledger", "--vertical", "yes"] as const;
+
+export const PROVISIONING: readonly Mutant[] = [
+  {
+    name: "provisioning is run again under the same name",
+    rule: "§11 each attempt draws fresh names; names are never reused",
+    edits: [
+      {
+        file: PROVISIONER,
+        find: "const table = this.#world.unregisteredTable();",
+        replace:
+          "const named = (each: Table) => (each as { request?: string }).request === request;\n    const table = this.#made.find(named) ?? Object.assign(this.#world.unregisteredTable(), { request });\n    if (table.isLost) table.recreate();",
+      },
+      {
+        file: PROVISIONER,
+        find: "acceptor: serverNamed(table.id) }",
+        replace: "acceptor: { ...serverNamed(table.id), incarnation: String(this.#random.fraction()) } }",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a report that is said again is told that it came too late",
+    rule: "§9 said again, a command has the same answer",
+    edits: [
+      {
+        file: POOL,
+        find: "recorded: state.acceptors.get(id)?.incarnation === acceptor.incarnation",
+        replace: "recorded: isWanted",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a table is recorded that was disowned",
+    rule: "§11 unrecorded ones are deleted, and can get no record from then on",
+    edits: [
+      { file: POOL, find: "  state.former.add(id);\n  return { disowned", replace: "  return { disowned" },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a table is disowned that is on record",
+    rule: "§11 unrecorded ones are deleted, and no others",
+    edits: [
+      {
+        file: POOL,
+        find: "if (state.acceptors.has(id)) return { disowned: false };",
+        replace: "if (state.former.has(id)) return { disowned: false };",
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "a table is proposed that is being deleted",
+    rule: "§11 names are never reused; §7 retirement",
+    edits: [
+      {
+        file: POOL,
+        find: 'if (record.state === "retired") return',
+        replace: 'if (record.state !== "retired" && id === "") return',
+      },
+    ],
+    flags: VERTICAL,
+  },
+  {
+    name: "what is suspected is deleted at once",
+    rule: "§7 retirement: not before no configuration has it",
+    edits: [
+      {
+        file: POOL,
+        find: "if (!hadItsDay || needed.has(record.id)) continue;",
+        replace: 'if (!hadItsDay || (needed.has(record.id) && record.state !== "suspected")) continue;',
+      },
+    ],
+    flags: VERTICAL,
+  },
+];
