@@ -168,6 +168,24 @@ export function suspectAcceptor(
   return replacement === undefined ? { suspected: true } : { suspected: true, replacement };
 }
 
+/**
+ * Nobody endorsed that machines leave it: it was suspected wrongly, or is well again. Suspected for ever, it would count
+ * among the missing whenever another one is lost. What was to take its place is a spare again.
+ */
+export function clearAcceptor(state: RegistryState, id: AcceptorId, by: string): unknown {
+  const record = state.acceptors.get(id);
+  if (record?.state !== "suspected") return { cleared: true };
+  const reason = whyUnheard(state, by);
+  if (reason !== undefined) return { cleared: false, reason };
+  const used = usedAcceptors(state);
+  const replacement = record.replacement && state.acceptors.get(record.replacement);
+  state.acceptors.set(id, { ...serverOf(record), state: "active", served: true });
+  if (replacement?.state === "active" && !used.has(replacement.id))
+    state.acceptors.set(replacement.id, { ...serverOf(replacement), state: "spare" });
+  retireUnused(state);
+  return { cleared: true };
+}
+
 /** What may yet answer is replaced only so often, tables and leaders together: whoever suspects all may be ill himself. */
 export function limitReached(state: RegistryState, time: number): string | undefined {
   state.replacedAt = state.replacedAt.filter((at) => time - at < REPLACEMENTS_WINDOW_MS);

@@ -33,6 +33,7 @@ import {
   type AcceptorRecord,
   type AcceptorServer,
   adoptAcceptor,
+  clearAcceptor,
   disown,
   keepSpares,
   leastUsed,
@@ -78,6 +79,8 @@ export type RegistryCommand =
       readonly by: string;
       readonly why: Suspicion;
     }
+  /** By whoever was to put another one in its place, and could not since it is well. */
+  | { readonly type: "clearAcceptor"; readonly acceptor: AcceptorId; readonly by: string }
   /** By a peer that it does not answer. */
   | {
       readonly type: "suspectLeader";
@@ -217,6 +220,8 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
       return complete(state, command, context);
     case "suspectAcceptor":
       return suspectAcceptor(state, command.acceptor, command.by, command.why, context.time);
+    case "clearAcceptor":
+      return clearAcceptor(state, command.acceptor, command.by);
     case "suspectLeader":
       return suspectLeader(state, command.leader, command.process, command.by, context.time);
     case "configure":

@@ -153,6 +153,21 @@ describe("suspectAcceptor", () => {
     expect(stateOf("s")).toBe("retired");
   });
 
+  it("ends when nobody endorses that it goes: then it is as before, and its replacement a spare", () => {
+    const clear = (id: string) => say({ type: "clearAcceptor", acceptor: id as AcceptorId, by: "leader-1" });
+    suspect("a", "slow");
+    expect(suspect("b", "silent")).toMatchObject({ suspected: false });
+    expect(clear("a")).toEqual({ cleared: true });
+    expect(states()).toEqual({ a: "active", b: "active", c: "active", s: "spare" });
+    expect(suspect("b", "silent")).toEqual({ suspected: true, replacement: "s" });
+    move("m/1", "asc", 2);
+    clear("b");
+    expect([stateOf("b"), stateOf("s")]).toEqual(["active", "active"]);
+    move("m/2", "asc", 2);
+    expect(clear("b")).toEqual({ cleared: true });
+    expect(stateOf("b")).toBe("retired");
+  });
+
   it("of one that nobody uses retires it", () => {
     expect(suspect("s")).toEqual({ suspected: true });
     expect([stateOf("s"), orders()]).toEqual(["retired", ["delete s", "create"]]);

@@ -1,6 +1,7 @@
 /** What a repair that fails for days costs the registry, whose log every command fills. */
 import { EventEmitter } from "node:events";
 import { expect, test } from "vitest";
+import { Refused } from "../../shared/errors.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import type { Suspicion } from "../../shared/protocol/pool.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
@@ -23,9 +24,9 @@ const record = (id: AcceptorId, more: object) => ({
 });
 
 /** Of a leader process, as far as it is about tables. */
-function start(of: { complaint?: Suspicion; state: "active" | "suspected" }) {
+function start(of: { complaint?: Suspicion; state: "active" | "suspected"; error?: Error; answer?: object }) {
   const clock = new Clock();
-  const said: Suspicion[] = [];
+  const said: string[] = [];
   const counted = { commands: 0, questions: 0, tries: 0 };
   const peers = Object.assign(new EventEmitter(), { tell() {} });
   const options = {
@@ -34,18 +35,19 @@ function start(of: { complaint?: Suspicion; state: "active" | "suspected" }) {
       self: { id: "leader-1" },
       knows: () => true,
       isMine: () => true,
+      suspectsAre() {},
       member: () => ({ usedAt: 0 }),
       replaceTable: async () => {
         counted.tries++;
-        throw new Error("nobody endorses it");
+        throw of.error ?? new Error("too few answer");
       },
     },
     health: { complaints: () => new Map(of.complaint === undefined ? [] : [[LOST, of.complaint]]) },
     registry: {
-      command: async ({ why }: { readonly why: Suspicion }) => {
+      command: async ({ type, why }: { readonly type: string; readonly why?: Suspicion }) => {
         counted.commands++;
-        said.push(why);
-        return { suspected: false, reason: "not now" };
+        said.push(why ?? type);
+        return of.answer ?? { suspected: false, reason: "not now" };
       },
       servers: async () => {
         counted.questions++;
@@ -96,6 +98,29 @@ test("that a table is gone is said at once, though it was said in vain that it i
   table.complaint = "gone";
   await clock.run(250);
   expect(said.slice(before)).toEqual(["gone"]);
+});
+
+test("a suspect that nobody endorses to go is cleared in the end, but not by whoever complains of it", async () => {
+  const error = new Refused("not_endorsed", "it answers as it should");
+  const { clock, said } = start({ state: "suspected", error });
+  await clock.run(30_000);
+  expect(said).toEqual([]);
+  await clock.run(60_000);
+  expect(said).toEqual(["clearAcceptor"]);
+  const accuser = start({ state: "suspected", error, complaint: "slow" });
+  await accuser.clock.run(150_000);
+  expect(accuser.said).not.toContain("clearAcceptor");
+  const lonely = start({ state: "suspected" });
+  await lonely.clock.run(150_000);
+  expect(lonely.said).toEqual([]);
+});
+
+test("what was cleared by others is said again, after a good while", async () => {
+  const { clock, said } = start({ state: "active", complaint: "gone", answer: { suspected: true } });
+  await clock.run(200_000);
+  expect(said).toEqual(["gone"]);
+  await clock.run(200_000);
+  expect(said).toEqual(["gone", "gone"]);
 });
 
 test("a suspicion that nobody told this process of is found by its probes", async () => {

@@ -114,6 +114,11 @@ export class Leading {
     return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums), cause);
   }
 
+  /** All that the registry suspects: what it suspects no more is as good as any. */
+  suspectsAre(suspects: ReadonlySet<AcceptorId>): void {
+    for (const id of this.#replacements.keys()) if (!suspects.has(id)) this.#replacements.delete(id);
+  }
+
   /** Whoever leads the machine does it, or should; also when nobody can lead it before that is done. */
   async replaceTable(member: Member, suspect: AcceptorId, by: AcceptorServer): Promise<void> {
     this.#replacements.set(suspect, by.id);

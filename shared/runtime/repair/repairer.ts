@@ -5,7 +5,7 @@
  */
 import { Refused } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { SuspectAnswer, Suspicion } from "../../protocol/pool.ts";
+import type { AcceptorRecord, SuspectAnswer, Suspicion } from "../../protocol/pool.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { AcceptorServer } from "../../protocol/registry.ts";
 import type { Fleet } from "../fleet/fleet.ts";
@@ -27,6 +27,8 @@ const PASS_AGAIN_MS_MAX = 5_000;
 /** A machine that could not be repaired waits longer each time: each try is a proposal in the registry's log. */
 const REPAIR_AGAIN_MS = 500;
 const REPAIR_AGAIN_MS_MAX = 600_000;
+/** A machine that waits for so long: nobody will endorse it. */
+const CLEAR_AFTER_MS = 60_000;
 /** Machines at once: each copies its log, and those in use come first. */
 const REPAIRS_MAX = 4;
 const TURN_MS_MAX = 2_000;
@@ -63,6 +65,8 @@ export class Repairer {
   /** What the registry refused so often. */
   readonly #refusals = new Map<AcceptorId, number>();
   readonly #failures = new Map<MachineId, Failure>();
+  /** In this pass. */
+  readonly #cleared = new Set<AcceptorId>();
   #passAgainMs = PASS_AGAIN_MS;
   #cancelPass = (): void => {};
   #isPassing = false;
@@ -153,9 +157,13 @@ export class Repairer {
 
   /** Whether machines are left on suspects. */
   async #repairAll(): Promise<boolean> {
-    const { registry, stores } = this.#options;
+    const { fleet, registry, stores } = this.#options;
     const { acceptors } = await registry.servers();
     stores.learn(acceptors.filter(({ state }) => state !== "retired"));
+    const suspects = acceptors.flatMap(({ id, state }) => (state === "suspected" ? [id] : []));
+    fleet.suspectsAre(new Set(suspects));
+    this.#cleared.clear();
+    this.#noteCleared(acceptors);
     let isMoreToDo = false;
     for (const { id, state, replacement } of acceptors) {
       if (state !== "suspected") continue;
@@ -165,6 +173,14 @@ export class Repairer {
       if (by !== undefined) await this.#repairMachines(machines, id, by);
     }
     return isMoreToDo;
+  }
+
+  /** What was taken up and then cleared by others may be said again, if it still holds, after a good while. */
+  #noteCleared(acceptors: readonly AcceptorRecord[]): void {
+    const againAtMs = this.#options.ports.elapsed() + SAY_AGAIN_MS_MAX;
+    for (const { id, state } of acceptors)
+      if (state === "active" && this.#sayAgainAtMs.get(id) === Number.POSITIVE_INFINITY)
+        this.#sayAgainAtMs.set(id, againAtMs);
   }
 
   async #repairMachines(
@@ -183,7 +199,7 @@ export class Repairer {
     const { fleet, events, ports } = this.#options;
     const before = this.#failures.get(machine);
     const isAgain = before?.suspect === suspect && before.by === by.id;
-    if (isAgain && ports.elapsed() < before.againAtMs) return;
+    if (this.#cleared.has(suspect) || (isAgain && ports.elapsed() < before.againAtMs)) return;
     try {
       await fleet.replaceTable(machine, suspect, by);
       this.#failures.delete(machine);
@@ -191,6 +207,17 @@ export class Repairer {
       events.notRepaired(machine, suspect, error);
       const waitMs = isAgain ? Math.min(REPAIR_AGAIN_MS_MAX, 2 * before.waitMs) : REPAIR_AGAIN_MS;
       this.#failures.set(machine, { suspect, by: by.id, waitMs, againAtMs: ports.elapsed() + waitMs });
+      const isEndorsed = !(error instanceof Refused && error.code === "not_endorsed");
+      if (!isEndorsed && waitMs >= CLEAR_AFTER_MS) await this.#clear(suspect);
     }
+  }
+
+  /** Nobody endorses that it goes, and it is not this process that suspects it. */
+  async #clear(acceptor: AcceptorId): Promise<void> {
+    const { fleet, health, registry } = this.#options;
+    if (health.complaints().has(acceptor)) return;
+    this.#cleared.add(acceptor);
+    await registry.command({ type: "clearAcceptor", acceptor, by: fleet.self.id }).catch(() => undefined);
+    fleet.peers.tell({ type: "suspects" });
   }
 }
