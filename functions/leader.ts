@@ -78,7 +78,7 @@ await runPart("leader", async (log) => {
     address: self.address,
     publicKey: signer.publicKey,
   };
-  const endorser = new Endorser({ self: onRecord, signer, registry, stores });
+  const endorser = new Endorser({ self: onRecord, signer, registry, stores, health });
   const events = reportTo(log, health);
   const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events, snapshots });
   const peers = new Peers({
@@ -104,7 +104,7 @@ await runPart("leader", async (log) => {
   const repairer = new Repairer({ fleet, health, registry, stores, ports, events: reportRepairs(log) });
   repairer.start();
   watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
-  const stopProbing = probeTables(registry, stores, ports);
+  const stopProbing = probeTables(registry, stores, ports, () => repairer.pass());
   const stopRegistering = registerLeader(onRecord, registry, {
     found: (address) => peers.watch(address),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),

@@ -1,7 +1,7 @@
 /** The leader processes that the registry knows. An id is used once: whoever left is remembered in `former`. */
 import type { ProcessId } from "./ballot.ts";
 import { append, outstanding } from "./outbox.ts";
-import { limitReached, type SuspectAnswer } from "./pool.ts";
+import { limitReached, type SuspectAnswer, whyUnheard } from "./pool.ts";
 import type { RegistryState } from "./registry.ts";
 import { Refusal } from "./replica.ts";
 
@@ -62,12 +62,14 @@ export function suspectLeader(
   state: RegistryState,
   id: string,
   process: ProcessId,
+  by: string,
   time: number,
 ): SuspectAnswer | Refusal {
   const record = state.leaders.get(id);
   if (record === undefined && !state.former.has(id)) return new Refusal(`there is no leader ${id}`);
   if (record?.state !== "live") return { suspected: true };
-  const reason = whyNotSuspected(state, record, process, time);
+  // Of two that do not hear each other, the one that is heard first stays, and the other one's word counts no more.
+  const reason = whyUnheard(state, by) ?? whyNotSuspected(state, record, process, time);
   if (reason !== undefined) return { suspected: false, reason };
   state.replacedAt.push(time);
   retireLeader(state, id);

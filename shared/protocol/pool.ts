@@ -2,6 +2,7 @@
  * The pool of acceptors (PROTOCOL §9, §11): those that machines are started on, the spares that are kept ready to take
  * a lost one's place, and each one's way out. A name is used once: whoever left the pool is remembered in `former`.
  */
+import type { MachineId } from "./configuration.ts";
 import { append, outstanding } from "./outbox.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import type { RegistryState } from "./registry.ts";
@@ -30,6 +31,8 @@ export interface AcceptorRecord extends AcceptorServer {
   readonly served?: true;
   /** What all machines put in the place of a suspected one; absent while there is no spare. */
   readonly replacement?: AcceptorId;
+  /** Who says that it is gone, where one alone is not believed. */
+  readonly goneBy?: readonly string[];
 }
 
 /** gone: it refuses everything, and for ever. The others may pass, and the table may still hold what nothing else does. */
@@ -125,17 +128,30 @@ export function whyNotNew(
   return undefined;
 }
 
+/** What is to take a suspected one's place can never do so where it stands beside it. */
+export function whyNotTogether(state: RegistryState, ids: readonly AcceptorId[]): string | undefined {
+  for (const id of ids) {
+    const replacement = state.acceptors.get(id)?.replacement;
+    if (replacement !== undefined && ids.includes(replacement))
+      return `${replacement} is to take the place of ${id}, and not to stand beside it`;
+  }
+  return undefined;
+}
+
 /** The answer names what takes its place: one for all machines, so that they stay together. */
 export function suspectAcceptor(
   state: RegistryState,
   id: AcceptorId,
+  by: string,
   why: Suspicion,
   time: number,
 ): SuspectAnswer | Refusal {
   const record = state.acceptors.get(id);
   if (record === undefined && !state.former.has(id)) return new Refusal(`there is no acceptor ${id}`);
   if (record?.state === "active" || record?.state === "spare") {
-    const reason = why === "gone" ? undefined : whyNotSuspected(state, id, time);
+    const reason =
+      whyUnheard(state, by) ??
+      (why === "gone" ? whyNotGone(state, record, by) : whyNotSuspected(state, id, time));
     if (reason !== undefined) return { suspected: false, reason };
     if (why !== "gone") state.replacedAt.push(time);
     state.acceptors.set(id, { ...serverOf(record), state: "suspected" });
@@ -146,6 +162,24 @@ export function suspectAcceptor(
   return replacement === undefined ? { suspected: true } : { suspected: true, replacement };
 }
 
+/**
+ * Nobody endorsed that machines leave it: it was suspected wrongly, or is well again. Suspected for ever, it would count
+ * among the missing whenever another one is lost. What was to take its place is a spare again.
+ */
+export function clearAcceptor(state: RegistryState, id: AcceptorId, by: string): unknown {
+  const record = state.acceptors.get(id);
+  if (record?.state !== "suspected") return { cleared: true };
+  const reason = whyUnheard(state, by);
+  if (reason !== undefined) return { cleared: false, reason };
+  const used = usedAcceptors(state);
+  const replacement = record.replacement && state.acceptors.get(record.replacement);
+  state.acceptors.set(id, { ...serverOf(record), state: "active", served: true });
+  if (replacement?.state === "active" && !used.has(replacement.id))
+    state.acceptors.set(replacement.id, { ...serverOf(replacement), state: "spare" });
+  retireUnused(state);
+  return { cleared: true };
+}
+
 /** What may yet answer is replaced only so often, tables and leaders together: whoever suspects all may be ill himself. */
 export function limitReached(state: RegistryState, time: number): string | undefined {
   state.replacedAt = state.replacedAt.filter((at) => time - at < REPLACEMENTS_WINDOW_MS);
@@ -154,10 +188,41 @@ export function limitReached(state: RegistryState, time: number): string | undef
     : `${state.replacedAt.length} were suspected within the last ${REPLACEMENTS_WINDOW_MS / 60_000} minutes`;
 }
 
+/** Whoever is not trusted any more, or is being stopped, takes nobody with him. */
+export function whyUnheard({ leaders, former }: RegistryState, by: string): string | undefined {
+  const known = former.has(by) ? "retired" : leaders.get(by)?.state;
+  return known === undefined || known === "live" ? undefined : `${by} is ${known} itself`;
+}
+
+/**
+ * To one process that sees the wrong disk all tables are gone. One may say so of a table that serves machines, as long
+ * as each of them keeps a read quorum; of any other table, for which there is no hurry, or no hope if it is true, two.
+ */
+function whyNotGone(state: RegistryState, record: AcceptorRecord, by: string): string | undefined {
+  const { id, goneBy = [] } = record;
+  if (serves(state, id) && whoNeeds(state, id) === undefined) return undefined;
+  const saidBy = goneBy.includes(by) ? goneBy : [...goneBy, by];
+  state.acceptors.set(id, { ...record, goneBy: saidBy });
+  const live = [...state.leaders.values()].filter((leader) => leader.state === "live");
+  return saidBy.length > 1 || live.length < 2 ? undefined : `${by} is the only one that says so`;
+}
+
 /** A table that is only silent or slow may be the last that knows something: a cascade of suspicions ends here. */
 function whyNotSuspected(state: RegistryState, id: AcceptorId, time: number): string | undefined {
   const limit = limitReached(state, time);
   if (limit !== undefined) return limit;
+  const machine = whoNeeds(state, id);
+  return machine && `${machine} would be left without a read quorum that nobody suspects`;
+}
+
+function serves(state: RegistryState, id: AcceptorId): boolean {
+  return [...state.machines.values()].some(({ active, configurations }) =>
+    configurations.get(active || 1)?.quorums.acceptors.includes(id),
+  );
+}
+
+/** A machine that would have no read quorum that nobody suspects. */
+function whoNeeds(state: RegistryState, id: AcceptorId): MachineId | undefined {
   const suspected = new Set([...inState(state, "suspected"), id]);
   const seen = new Set<string>();
   for (const [machine, { active, configurations }] of state.machines) {
@@ -166,8 +231,7 @@ function whyNotSuspected(state: RegistryState, id: AcceptorId, time: number): st
     if (quorums === undefined || seen.has(written) || !quorums.acceptors.includes(id)) continue;
     seen.add(written);
     // What a read quorum knows can be carried over; without a write quorum the machine stands, until that is done.
-    if (!new QuorumSystem(quorums).canReadWithout(suspected))
-      return `${machine} would be left without a read quorum that nobody suspects`;
+    if (!new QuorumSystem(quorums).canReadWithout(suspected)) return machine;
   }
   return undefined;
 }

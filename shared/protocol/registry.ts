@@ -33,6 +33,7 @@ import { adoptAcceptor, installed, ownWaiting, suspectOwn } from "./own-tables.t
 import {
   type AcceptorRecord,
   type AcceptorServer,
+  clearAcceptor,
   disown,
   keepSpares,
   leastUsed,
@@ -44,6 +45,7 @@ import {
   serverOf,
   suspectAcceptor,
   whyNotNew,
+  whyNotTogether,
 } from "./pool.ts";
 import { ACCEPTORS_MAX, type AcceptorId, faultOf, majority, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
@@ -83,6 +85,8 @@ export type RegistryCommand =
       readonly by: string;
       readonly why: Suspicion;
     }
+  /** By whoever was to put another one in its place, and could not since it is well. */
+  | { readonly type: "clearAcceptor"; readonly acceptor: AcceptorId; readonly by: string }
   /** By a peer that it does not answer. */
   | {
       readonly type: "suspectLeader";
@@ -126,6 +130,9 @@ export interface Settings {
 }
 
 const SETTINGS: Settings = { spares: 1, replacements: 3, endorsements: "auto" };
+
+/** Of one machine; many more than there are ever under way. */
+const PENDING_MAX = 64;
 
 interface MachineRecord {
   active: number;
@@ -221,8 +228,10 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
       return complete(state, command, context);
     case "suspectAcceptor":
       return suspect(state, command, context.time);
+    case "clearAcceptor":
+      return clearAcceptor(state, command.acceptor, command.by);
     case "suspectLeader":
-      return suspectLeader(state, command.leader, command.process, context.time);
+      return suspectLeader(state, command.leader, command.process, command.by, context.time);
     case "configure":
       return configure(state, command);
     case "startLeader":
@@ -242,12 +251,12 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
 
 function suspect(
   state: RegistryState,
-  { acceptor, why }: Extract<RegistryCommand, { type: "suspectAcceptor" }>,
+  { acceptor, by, why }: Extract<RegistryCommand, { type: "suspectAcceptor" }>,
   time: number,
 ): unknown {
   const record = state.acceptors.get(acceptor);
   if (record?.state === "own") return suspectOwn(state, record, why, time);
-  return suspectAcceptor(state, acceptor, why, time);
+  return suspectAcceptor(state, acceptor, by, why, time);
 }
 
 /** The active configuration, or the first one while that is being founded; undefined: unknown machine. */
@@ -315,12 +324,15 @@ function propose(
   if (known !== undefined) return locate(state, record, known);
   const present = acceptorsOf(record);
   const fault =
-    quorums.acceptors.map((id) => whyNotNew(state, id, present)).find(Boolean) ?? faultOf(quorums);
+    quorums.acceptors.map((id) => whyNotNew(state, id, present)).find(Boolean) ??
+    whyNotTogether(state, quorums.acceptors) ??
+    faultOf(quorums);
   if (fault !== undefined) return new Refusal(fault);
   const number = record.next++ as ConfigurationNumber;
   record.configurations.set(number, { number, previous: record.active, quorums });
   record.reasons.set(number, reason);
   record.nonces.set(nonce, number);
+  forgetOldest(record);
   return locate(state, record, number);
 }
 
@@ -347,6 +359,16 @@ function complete(state: RegistryState, command: Complete, context: RegistryCont
 /** Of the active configuration. */
 function acceptorsOf({ active, configurations }: MachineRecord): readonly AcceptorId[] {
   return configurations.get(active)?.quorums.acceptors ?? [];
+}
+
+/** A reconfiguration that fails again and again must not fill the registry: the oldest proposals can not be activated any more. */
+function forgetOldest(record: MachineRecord): void {
+  const pending = [...record.configurations.keys()].filter((number) => number !== record.active);
+  for (const oldest of pending.slice(0, -PENDING_MAX)) {
+    record.configurations.delete(oldest);
+    record.reasons.delete(oldest);
+    for (const [nonce, number] of record.nonces) if (number === oldest) record.nonces.delete(nonce);
+  }
 }
 
 /** Proposals against an older configuration can never be activated: their numbers stay used, and nothing else. */

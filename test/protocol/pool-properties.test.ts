@@ -96,6 +96,7 @@ class Registry {
       }
       case 4: {
         if (acceptor === undefined) return;
+        if (other % 4 === 3) return void this.say({ type: "clearAcceptor", acceptor, by: "l" }, false);
         const why = (["gone", "slow", "silent"] as const)[other % 3] as "gone";
         const answer = this.say({ type: "suspectAcceptor", acceptor, by: "l", why }, false);
         expect(answer).toHaveProperty("suspected");

@@ -39,8 +39,13 @@ const register = (names: string) => {
 };
 const provision = (request: string, id: string) =>
   say({ type: "provisioned", request, acceptor: server(id) });
-const suspect = (id: string, why: "gone" | "silent" | "slow" = "gone") =>
-  say({ type: "suspectAcceptor", acceptor: id as AcceptorId, by: "leader-1", why });
+const suspect = (id: string, why: "gone" | "silent" | "slow" = "gone", by = "leader-1") =>
+  say({ type: "suspectAcceptor", acceptor: id as AcceptorId, by, why });
+const registerLeader = (id: string) =>
+  say({
+    type: "registerLeader",
+    leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
+  });
 const start = (machine: string, acceptors = 3) => {
   say({ type: "registerMachine", machine: machine as MachineId, acceptors });
   complete(machine, 1);
@@ -148,6 +153,21 @@ describe("suspectAcceptor", () => {
     expect(stateOf("s")).toBe("retired");
   });
 
+  it("ends when nobody endorses that it goes: then it is as before, and its replacement a spare", () => {
+    const clear = (id: string) => say({ type: "clearAcceptor", acceptor: id as AcceptorId, by: "leader-1" });
+    suspect("a", "slow");
+    expect(suspect("b", "silent")).toMatchObject({ suspected: false });
+    expect(clear("a")).toEqual({ cleared: true });
+    expect(states()).toEqual({ a: "active", b: "active", c: "active", s: "spare" });
+    expect(suspect("b", "silent")).toEqual({ suspected: true, replacement: "s" });
+    move("m/1", "asc", 2);
+    clear("b");
+    expect([stateOf("b"), stateOf("s")]).toEqual(["active", "active"]);
+    move("m/2", "asc", 2);
+    expect(clear("b")).toEqual({ cleared: true });
+    expect(stateOf("b")).toBe("retired");
+  });
+
   it("of one that nobody uses retires it", () => {
     expect(suspect("s")).toEqual({ suspected: true });
     expect([stateOf("s"), orders()]).toEqual(["retired", ["delete s", "create"]]);
@@ -176,6 +196,14 @@ describe("suspectAcceptor", () => {
       "a is suspected: machines move off it, not onto it",
     );
     expect(propose("m/1", majority(ids("acd")))).toMatchObject({ configuration: { number: 2 } });
+  });
+
+  it("keeps its replacement from standing beside it, where it could never take its place", () => {
+    suspect("a");
+    expect(reasonOf(propose("m/1", majority(ids("acs"))))).toBe(
+      "s is to take the place of a, and not to stand beside it",
+    );
+    expect(propose("m/1", majority(ids("sbc")))).toMatchObject({ configuration: { number: 2 } });
   });
 
   it("starts no machine on it", () => {
@@ -245,6 +273,54 @@ describe("a table that may yet answer", () => {
   });
 });
 
+describe("a table that one of several leader processes says is gone", () => {
+  const alone = { suspected: false, reason: "leader-1 is the only one that says so" };
+
+  beforeEach(() => {
+    register("abc");
+    provision("o1", "s");
+    start("m/1");
+    for (const leader of ["leader-1", "leader-2"]) registerLeader(leader);
+  });
+
+  it("is believed to be when its machines keep a read quorum, and only by a second one when they do not", () => {
+    expect(suspect("a")).toEqual({ suspected: true, replacement: "s" });
+    for (const id of "bc") {
+      expect(suspect(id)).toEqual(alone);
+      expect(stateOf(id)).toBe("active");
+    }
+    expect(suspect("b", "gone", "leader-2")).toEqual({ suspected: true });
+  });
+
+  it("is not given up for that by one alone when it serves no machine: that could go on for ever", () => {
+    expect(suspect("s")).toEqual(alone);
+    propose("m/1", majority(ids("abs")));
+    expect(suspect("s")).toEqual(alone);
+  });
+
+  it("and a spare is ordered in its place when another one says so, too", () => {
+    expect(suspect("s")).toEqual(alone);
+    expect([stateOf("s"), orders()]).toEqual(["spare", []]);
+    expect(suspect("s", "gone", "sweeper")).toEqual({ suspected: true });
+    expect([stateOf("s"), orders()]).toEqual(["retired", ["delete s", "create"]]);
+  });
+
+  it("is believed to be by whoever is the only leader process", () => {
+    say({ type: "retireLeader", leader: "leader-2" });
+    expect(suspect("s")).toEqual({ suspected: true });
+  });
+
+  it("is not suspected because one says so that is revoked or retired", () => {
+    say({ type: "revokeLeader", leader: "leader-1" });
+    expect(suspect("a")).toEqual({ suspected: false, reason: "leader-1 is revoked itself" });
+    say({ type: "retireLeader", leader: "leader-2" });
+    expect(suspect("a", "slow", "leader-2")).toEqual({
+      suspected: false,
+      reason: "leader-2 is retired itself",
+    });
+  });
+});
+
 describe("retirement", () => {
   beforeEach(() => {
     say({ type: "configure", spares: 0 });
@@ -291,6 +367,14 @@ describe("retirement", () => {
     expect(stateOf("s")).toBe("active");
   });
 
+  it("does not wait for what was proposed long ago and again and again: the oldest proposals are forgotten", () => {
+    for (let proposal = 2; proposal < 200; proposal++) propose("m/1", majority(ids("bcd")), `n${proposal}`);
+    const record = state.machines.get("m/1" as MachineId);
+    expect([record?.configurations.size, record?.reasons.size, record?.nonces.size]).toEqual([65, 64, 64]);
+    expect(complete("m/1", 2)).toEqual({ activated: false });
+    expect(complete("m/1", 199)).toEqual({ activated: true });
+  });
+
   it("ends with its name being remembered: it is never used again", () => {
     move("m/1", "bcd", 2);
     expect(reasonOf(propose("m/1", majority(ids("abc"))))).toBe("a is retired: names are never reused");
@@ -309,12 +393,6 @@ describe("retirement", () => {
 });
 
 describe("leader processes", () => {
-  const registerLeader = (id: string) =>
-    say({
-      type: "registerLeader",
-      leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
-    });
-
   beforeEach(() => {
     say({ type: "configure", spares: 0 });
   });
@@ -345,8 +423,8 @@ describe("leader processes", () => {
   });
 
   it("are replaced when peers say that they are silent, but not the last one, nor one that was started again", () => {
-    const suspectLeader = (leader: string, process: string) =>
-      say({ type: "suspectLeader", leader, process: process as ProcessId, by: "leader-9" });
+    const suspectLeader = (leader: string, process: string, by = "leader-9") =>
+      say({ type: "suspectLeader", leader, process: process as ProcessId, by });
     registerLeader("leader-1");
     const process = state.leaders.get("leader-1")?.process as string;
     say({ type: "configure", leaders: 1 });
@@ -362,6 +440,12 @@ describe("leader processes", () => {
     expect(suspectLeader("leader-1", process)).toEqual({ suspected: true });
     expect(orders()).toEqual(["stopLeader leader-1"]);
     expect(reasonOf(suspectLeader("leader-8", process))).toBe("there is no leader leader-8");
+    // Whoever is being stopped takes nobody with him.
+    registerLeader("leader-3");
+    expect(suspectLeader("leader-2", state.leaders.get("leader-2")?.process as string, "leader-1")).toEqual({
+      suspected: false,
+      reason: "leader-1 is retired itself",
+    });
     // Tables and leaders share the limit.
     state.replacedAt = [time, time, time];
     registerLeader("leader-3");

@@ -6,6 +6,7 @@ import { UNKNOWN } from "../../shared/protocol/acceptor.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { endorsementText, type Override, type Reason } from "../../shared/protocol/endorsement.ts";
+import type { Suspicion } from "../../shared/protocol/pool.ts";
 import { type AcceptorId, majority, type QuorumSpec, withWitness } from "../../shared/protocol/quorum.ts";
 import type { Location } from "../../shared/protocol/registry.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
@@ -20,6 +21,7 @@ import { serve } from "../../shared/runtime/http/serve.ts";
 import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
+import { SLOW_MS_MIN } from "../../shared/runtime/repair/table-health.ts";
 import { newSigner, type Signer, verify } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
@@ -42,9 +44,11 @@ class Table implements AcceptorStore {
   /** So many requests are not answered. */
   unanswered = 0;
   isSilent = false;
+  takesMs = 0;
   readonly execute: AcceptorStore["execute"] = async (machine, verbs) => {
     if (this.isSilent) return new Promise(() => {});
     if (this.unanswered-- > 0) return verbs.map(() => UNKNOWN);
+    if (this.takesMs > 0) await sleep(this.takesMs);
     return this.store.execute(machine, verbs);
   };
   async close(): Promise<void> {}
@@ -53,10 +57,13 @@ class Table implements AcceptorStore {
 let registry: RegistryInMemory;
 let tables: Map<string, Table>;
 let stores: StorePool;
+/** What the endorsers' own process complains of. */
+let complaints: Map<AcceptorId, Suspicion>;
 const table = (id: string) => tables.get(id) as Table;
 const ports = () => productionPorts((acceptor) => stores.get(acceptor));
 
 beforeEach(async () => {
+  complaints = new Map();
   registry = new RegistryInMemory();
   tables = new Map(ids("a", "b", "c", "d", "e").map((id) => [id, new Table()]));
   stores = new StorePool(({ id }) => table(id));
@@ -91,7 +98,7 @@ async function leader(id: string, signer: Signer = newSigner()): Promise<Endorse
   const { publicKey } = signer;
   const self = { id, process: "a".repeat(32) as ProcessId, address: id, publicKey };
   await registry.command({ type: "registerLeader", leader: self });
-  return new Endorser({ self, signer, registry, stores });
+  return new Endorser({ self, signer, registry, stores, health: { complaints: () => complaints } });
 }
 
 describe("a leader process endorses", () => {
@@ -191,6 +198,18 @@ describe("a leader process endorses", () => {
         "silent",
         (suspect) => {
           suspect.isSilent = true;
+        },
+      ],
+      [
+        "slow",
+        (suspect) => {
+          suspect.takesMs = SLOW_MS_MIN + 20;
+        },
+      ],
+      [
+        "slow in its own work, if not now",
+        () => {
+          complaints.set("a" as AcceptorId, "slow");
         },
       ],
       [
@@ -361,7 +380,7 @@ describe("endorsements are gathered", () => {
     const process = registry.state.leaders.get(id)?.process as ProcessId;
     const signer = newSigner();
     const self = { id, process, address: id, publicKey: signer.publicKey };
-    return new Endorser({ self, signer, registry, stores });
+    return new Endorser({ self, signer, registry, stores, health: { complaints: () => complaints } });
   }
 });
 

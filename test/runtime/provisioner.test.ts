@@ -190,6 +190,19 @@ describe("a table", () => {
     expect(databases()).toEqual(recorded());
   });
 
+  it("that cannot be deleted costs the registry's log one command, however often it is swept", async () => {
+    await tables.create();
+    const said: string[] = [];
+    before = ({ type }) => void said.push(type);
+    const remove = tables.delete.bind(tables);
+    tables.delete = fail;
+    for (let day = 0; day < 3; day++) await expect(swept()).rejects.toThrow("killed");
+    expect([said, databases().length]).toEqual([["disown"], 1]);
+    tables.delete = remove;
+    expect((await swept()).orphans.length).toBe(1);
+    expect([said, databases()]).toEqual([["disown"], []]);
+  });
+
   it("that is retired is deleted with all its files, and is forgotten once that is reported", async () => {
     const old = await retireOne();
     expect(existsSync(old.location)).toBe(true);
@@ -231,6 +244,19 @@ describe("a table", () => {
     for (const request of [...state.outbox.keys()]) await handle(request);
     expect(databases()).toEqual(recorded());
     expect((await swept()).lost).toEqual([]);
+  });
+
+  it("that is spare and gone to nobody else is reported once", async () => {
+    await handle("o1");
+    const process = "a".repeat(32) as ProcessId;
+    for (const id of ["leader-1", "leader-2"])
+      say({ type: "registerLeader", leader: { id, process, address: "", publicKey: keyOf(id) } });
+    tables.has = async () => false;
+    const said: string[] = [];
+    before = ({ type }) => void said.push(type);
+    for (let day = 0; day < 3; day++) await swept();
+    expect(said).toEqual(["suspectAcceptor"]);
+    expect([...state.acceptors.values()]).toMatchObject([{ state: "spare" }]);
   });
 });
 

@@ -52,6 +52,7 @@ const GOOD: readonly object[] = [
     override: { operator: "ada", reason: "the others burnt" },
   },
   { type: "suspectAcceptor", acceptor: "a", by: "leader-1", why: "gone" },
+  { type: "clearAcceptor", acceptor: "a", by: "leader-1" },
   { type: "configure", spares: 0 },
   { type: "configure" },
   { type: "configure", endorsements: "auto" },

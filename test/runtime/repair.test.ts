@@ -1,7 +1,8 @@
 /** Lost tables are replaced by the processes themselves: real fleets, tables in memory. */
 import { expect, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
-import type { AcceptorId } from "../../shared/protocol/quorum.ts";
+import { type AcceptorId, primaryBackup } from "../../shared/protocol/quorum.ts";
+import { SLOW_MS_MIN } from "../../shared/runtime/repair/table-health.ts";
 import { until } from "../support/deployment.ts";
 import { Fleets } from "../support/fleets.ts";
 
@@ -74,6 +75,53 @@ test("a leader that stays silent is replaced once, by one of the others", async 
   expect(await fleets.liveLeaders()).toEqual([two.id, three.id]);
   const said = fleets.commands.filter(({ type }) => type === "suspectLeader");
   expect(said).toEqual([expect.objectContaining({ leader: one.id, process: one.fleet.self.process })]);
+});
+
+test("a table that is suspected and answers all the same stops no machine, though nobody endorses another one", async () => {
+  const fleets = await Fleets.start();
+  const first = await fleets.join();
+  const [machine] = machines(1) as [MachineId];
+  await fleets.add(machine);
+  const both = primaryBackup(["a1", "a2"] as AcceptorId[]);
+  await first.fleet.reconfigure(machine, async () => both, { reason: { operator: "ada" } });
+  first.kill();
+  await fleets.say({ type: "suspectAcceptor", acceptor: LOST, by: first.id, why: "gone" });
+  await fleets.provision();
+  const node = await fleets.join();
+  await until(() => node.repairs.some((said) => said.includes("answers as it should")));
+  expect(await fleets.add(machine)).toBe(2);
+});
+
+test("a table that is only slow is replaced, too", async () => {
+  const fleets = await Fleets.start();
+  await fleets.join();
+  await fleets.provision();
+  const [machine] = machines(1) as [MachineId];
+  await fleets.add(machine);
+  fleets.slowDown(LOST, 1.5 * SLOW_MS_MIN);
+  await until(async () => {
+    await fleets.add(machine);
+    return isRepaired(fleets, [machine], LOST);
+  });
+});
+
+test("a replacement that falls silent while a machine is handed over to it stops that machine for a while, and not for ever", async () => {
+  const fleets = await Fleets.start();
+  await fleets.join();
+  await fleets.provision();
+  const [machine] = machines(1) as [MachineId];
+  await fleets.add(machine);
+  // After the old ballots were ended: nobody leads the machine.
+  fleets.silenceAt("s6", "vote");
+  fleets.loseTable(LOST);
+  await fleets.add(machine);
+  await until(async () => {
+    await fleets.provision();
+    const acceptors = await fleets.acceptorsOf(machine);
+    return !acceptors.includes(LOST);
+  });
+  expect(await fleets.acceptorsOf(machine)).not.toContain("s6");
+  expect(await fleets.add(machine)).toBe(3);
 });
 
 test("a table that was left behind when its machine was founded gets its cells by a new configuration", async () => {

@@ -3,8 +3,10 @@ import { GONE, type Outcome, UNKNOWN } from "../../shared/protocol/acceptor.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import {
   ANSWERS_KEPT,
+  OWED_MAX,
   SILENT_AFTER_MS,
   SLOW_FACTOR,
+  SLOW_LATELY_MS,
   SLOW_MS_MIN,
   TableHealth,
 } from "../../shared/runtime/repair/table-health.ts";
@@ -112,4 +114,30 @@ test("what is within the factor of the others, or below what a flush may take, i
   small.askOften(B, 1);
   small.askOften(C, 1);
   expect(small.complaints).toEqual({});
+});
+
+test("a table that had a bad moment, and was not asked again, is not called slow for ever after", () => {
+  const watch = new Watch();
+  watch.askOften(B, 1);
+  watch.askOften(C, 1);
+  watch.askOften(A, SLOW_MS_MIN);
+  expect(watch.complaints).toEqual({ a: "slow" });
+  watch.nowMs += SLOW_LATELY_MS;
+  expect(watch.complaints).toEqual({});
+  // Asked all the time, and slower than that: it owes something whenever one looks.
+  watch.health.asked(A);
+  expect(watch.complaints).toEqual({ a: "slow" });
+});
+
+test("of what a table owes for days only the first questions are remembered", () => {
+  const watch = new Watch();
+  const answers = Array.from({ length: 2 * OWED_MAX }, () => {
+    watch.nowMs++;
+    return watch.health.asked(A);
+  });
+  watch.nowMs += SILENT_AFTER_MS;
+  watch.ask(B, 1);
+  expect(watch.complaints).toEqual({ a: "silent" });
+  answers[OWED_MAX - 1]?.([APPLIED]);
+  expect(watch.complaints).toEqual({});
 });

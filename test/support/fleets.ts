@@ -8,7 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { Invalid, TheseusError } from "../../shared/errors.ts";
-import { UNKNOWN } from "../../shared/protocol/acceptor.ts";
+import { UNKNOWN, type Verb } from "../../shared/protocol/acceptor.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
@@ -67,6 +67,9 @@ export class Fleets {
   /** Verbs that change a table. */
   writes = 0;
   readonly #tables: Map<AcceptorId, MemoryStore>;
+  /** How long a table takes, where that is not at once. */
+  readonly #takesMs = new Map<AcceptorId, number>();
+  readonly #silentAt = new Map<AcceptorId, Verb["verb"]>();
   readonly #registry: RegistryService;
   #aheadMs = 0;
   #turn = 0;
@@ -113,6 +116,16 @@ export class Fleets {
     this.#tables.get(name as AcceptorId)?.lose();
   }
 
+  /** From the first of these verbs on it does not answer. */
+  silenceAt(name: string, verb: Verb["verb"]): void {
+    this.#silentAt.set(name as AcceptorId, verb);
+  }
+
+  /** As if its disk were ill. */
+  slowDown(name: string, takesMs: number): void {
+    this.#takesMs.set(name as AcceptorId, takesMs);
+  }
+
   async #register(id: AcceptorId): Promise<void> {
     const acceptor: AcceptorServer = { id, kind: "memory", location: id, incarnation: id };
     await this.#registry.command({ type: "registerAcceptor", acceptor });
@@ -147,7 +160,7 @@ export class Fleets {
     const registry = this.#client();
     const signer = newSigner();
     const leader = { id, process, address, publicKey: signer.publicKey };
-    const endorser = new Endorser({ self: leader, signer, registry, stores });
+    const endorser = new Endorser({ self: leader, signer, registry, stores, health });
     await this.#registry.command({ type: "registerLeader", leader });
     const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
@@ -203,6 +216,11 @@ export class Fleets {
   watchLeaders(fleet: Fleet, suspected: (leader: string) => void): void {
     const ports = productionPorts(() => undefined);
     watchLeaders({ fleet, registry: this.#client(), ports, silentMs: SILENT_MS, suspected });
+  }
+
+  /** As somebody does whose process is not here. */
+  async say(command: RegistryCommand): Promise<unknown> {
+    return (await this.#registry.command(command)).response;
   }
 
   liveLeaders(): Promise<readonly string[]> {
@@ -265,13 +283,16 @@ export class Fleets {
   #counting(id: AcceptorId): AcceptorStore {
     const table = this.#tables.get(id) as AcceptorStore;
     return {
-      execute: (machine, verbs) => {
+      execute: async (machine, verbs) => {
+        if (verbs.some(({ verb }) => verb === this.#silentAt.get(id))) this.silent.add(id);
         if (this.silent.has(id))
           return sleep(
             TIMEOUT_MS,
             verbs.map(() => UNKNOWN),
           );
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
+        const takesMs = this.#takesMs.get(id);
+        if (takesMs !== undefined) await sleep(takesMs);
         return table.execute(machine, verbs);
       },
       close: async () => {},

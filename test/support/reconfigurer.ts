@@ -87,7 +87,13 @@ async function attempt(): Promise<void> {
     .map((peer) => ({ ...peer, deployment, pid: 0 }));
   const signer = newSigner();
   const leader = { ...self, publicKey: signer.publicKey };
-  const endorser = new Endorser({ self: leader, signer, registry, stores });
+  const endorser = new Endorser({
+    self: leader,
+    signer,
+    registry,
+    stores,
+    health: { complaints: () => new Map() },
+  });
   await reconfigure({
     hosted: {
       machine: MACHINE,

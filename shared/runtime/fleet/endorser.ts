@@ -12,6 +12,7 @@ import { type AcceptorId, faultOf, type QuorumSpec, replaceAcceptor } from "../.
 import type { AcceptorServer, LeaderServer, Proposal } from "../../protocol/registry.ts";
 import { allLanes, FENCE_LANE, MACHINE_GEOMETRY } from "../../protocol/slot.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
+import { SLOW_MS_MIN, type TableHealth } from "../repair/table-health.ts";
 import type { Signer } from "../signing.ts";
 import type { StorePool } from "../store-pool.ts";
 
@@ -19,7 +20,8 @@ import type { StorePool } from "../store-pool.ts";
 const VALID_MS = 60_000;
 /** All looks together are over before whoever asked gives up. */
 const PROBES = 3;
-const PROBE_MS_MAX = 250;
+/** What takes longer than the others may be too slow to serve: that is no good answer. */
+const PROBE_MS_MAX = SLOW_MS_MIN;
 const BETWEEN_PROBES_MS = 20;
 const FOUNDED_MS_MAX = 750;
 /** Opening a table takes longer than a look at it, and must not be taken for its silence. */
@@ -31,6 +33,8 @@ export interface EndorserOptions {
   readonly signer: Signer;
   readonly registry: RegistryClient;
   readonly stores: StorePool;
+  /** How the tables are doing in this process's own work. */
+  readonly health: Pick<TableHealth, "complaints">;
 }
 
 export class Endorser {
@@ -115,8 +119,12 @@ export class Endorser {
     return isSilent ? `${acceptor} does not answer` : `${acceptor} has no cells of configuration ${number}`;
   }
 
-  /** Several looks, since one may meet a hiccup: any good answer speaks for the suspect. */
+  /**
+   * Several looks, since one may meet a hiccup: any good answer speaks for the suspect, unless this process complains of
+   * it, too. A look is a read, and a table may be slow in nothing but its writes.
+   */
   async #isWell(machine: MachineId, acceptor: AcceptorId, { number }: Configuration): Promise<boolean> {
+    if (this.#options.health.complaints().has(acceptor)) return false;
     for (let probe = 1; probe <= PROBES; probe++) {
       const [outcome] = await this.#ask(machine, acceptor, [readCell(number, FENCE_LANE)], PROBE_MS_MAX);
       if (outcome?.outcome === "applied") return true;

@@ -163,6 +163,11 @@ export class Fleet {
     );
   }
 
+  /** All the tables that the registry suspects now. */
+  suspectsAre(suspects: ReadonlySet<AcceptorId>): void {
+    this.#leading.suspectsAre(suspects);
+  }
+
   /**
    * Puts another table in a suspect's place. @throws Unavailable (not_leader) when that is another process's to do, or
    * why it could not be done.

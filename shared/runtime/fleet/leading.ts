@@ -27,6 +27,8 @@ import { Turns } from "./turns.ts";
 
 /** One try at leading: fence, learn, recover. A long log takes a while to learn. */
 const LEAD_MS_MAX = 30_000;
+/** The same on tables that are suspected, and that nothing took the place of yet: they may answer all the same. */
+const LEAD_SUSPECTED_MS_MAX = 3_000;
 /** When it cannot lead, trying faster only fills the log. */
 const TRY_EVERY_MS = 200;
 /** Tries at once: enough to fill a table's group commits, few enough that the first are soon done. */
@@ -110,6 +112,11 @@ export class Leading {
     member.location ??= await this.#locate(member.machine);
     const from = member.location;
     return this.#reconfigure(member, from, await quorumsFor(from.configuration.quorums), cause);
+  }
+
+  /** All that the registry suspects: what it suspects no more is as good as any. */
+  suspectsAre(suspects: ReadonlySet<AcceptorId>): void {
+    for (const id of this.#replacements.keys()) if (!suspects.has(id)) this.#replacements.delete(id);
   }
 
   /** Whoever leads the machine does it, or should; also when nobody can lead it before that is done. */
@@ -196,18 +203,33 @@ export class Leading {
     if (elsewhere !== undefined) throw candidates.notLeader(machine, elsewhere);
     if (member.location === undefined) member.location = await this.#locate(machine);
     if (candidates.isLeaving) throw shuttingDown();
-    if (this.#isStranded(member) || this.#isCrippled(member.location))
-      await this.#rescue(member, member.location);
+    const isWhole = await this.#rescueIfNeedBe(member, member.location);
     const { configuration, acceptors } = member.location;
     stores.learn(acceptors);
     // What the tables cover is learnt before the leader that there may be is fenced, not while nobody serves.
     if (hosted.host.replica.applied === NO_SLOT) await hosted.catchUp(configuration);
     try {
-      await hosted.lead(configuration, LEAD_MS_MAX);
+      await hosted.lead(configuration, isWhole ? LEAD_MS_MAX : LEAD_SUSPECTED_MS_MAX);
     } catch (error) {
       if (!isBeaten(error)) this.#isUnfit(member);
       throw candidates.withLeader(machine, error as TheseusError);
     }
+  }
+
+  /**
+   * Whether it may be led as on any tables. A suspicion may be wrong, or over: nobody endorses a replacement then, and
+   * without that the machine must not stand.
+   */
+  async #rescueIfNeedBe(member: Member, location: Location): Promise<boolean> {
+    if (this.#isStranded(member)) await this.#rescue(member, location);
+    else if (this.#isCrippled(location))
+      try {
+        await this.#rescue(member, location);
+      } catch (error) {
+        if (isBeaten(error)) throw error;
+        return false;
+      }
+    return true;
   }
 
   async #rescue(member: Member, from: Location): Promise<void> {

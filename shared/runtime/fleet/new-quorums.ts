@@ -67,8 +67,14 @@ async function replacementOf(
   by: string,
   registry: RegistryClient,
 ): Promise<AcceptorId> {
-  const said = await registry.command({ type: "suspectAcceptor", acceptor, by, why: "gone" });
-  const { replacement } = said as { readonly replacement?: AcceptorId };
+  // Said again at every try it would fill the registry's log.
+  const { acceptors } = await registry.servers();
+  const known = acceptors.find(({ id }) => id === acceptor);
+  const isToBeSaid = known?.state === "active" && known.goneBy?.includes(by) !== true;
+  const said = isToBeSaid
+    ? await registry.command({ type: "suspectAcceptor", acceptor, by, why: "gone" })
+    : known;
+  const { replacement } = (said ?? {}) as { readonly replacement?: AcceptorId };
   if (replacement !== undefined) return replacement;
   throw new Unavailable(
     "unavailable",

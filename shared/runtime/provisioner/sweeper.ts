@@ -8,6 +8,8 @@ import type { Tables } from "../../provision/tables.ts";
 import type { Provisioning, RegistryClient } from "../registry/registry-client.ts";
 import { type RelayOptions, send } from "./outbox-relay.ts";
 
+const SWEEPER = "sweeper";
+
 export interface SweeperOptions extends RelayOptions {
   readonly registry: RegistryClient;
   readonly tables: Tables;
@@ -31,13 +33,17 @@ export async function sweep(options: SweeperOptions): Promise<void> {
 
 async function removeOrphans(
   { registry, tables, orphanAgeMs, events }: SweeperOptions,
-  { acceptors }: Provisioning,
+  { acceptors, former }: Provisioning,
 ): Promise<void> {
   const recorded = new Set(acceptors.map(({ id }) => id));
+  const disowned = new Set(former);
   for (const table of await tables.list()) {
     if (recorded.has(table.id) || table.ageMs < orphanAgeMs) continue;
-    const answer = await registry.command({ type: "disown", acceptor: table.id });
-    if (!(answer as { disowned: boolean }).disowned) continue;
+    // Once is enough, though the table cannot be deleted for days.
+    if (!disowned.has(table.id)) {
+      const answer = await registry.command({ type: "disown", acceptor: table.id });
+      if (!(answer as { disowned: boolean }).disowned) continue;
+    }
     await tables.delete(table);
     events.orphan(table.id);
   }
@@ -49,8 +55,9 @@ async function reportLostSpares(
   { acceptors }: Provisioning,
 ): Promise<void> {
   for (const acceptor of acceptors) {
-    if (acceptor.state !== "spare" || (await tables.has(acceptor))) continue;
-    await registry.command({ type: "suspectAcceptor", acceptor: acceptor.id, by: "sweeper", why: "gone" });
+    const isSaid = acceptor.goneBy?.includes(SWEEPER) === true;
+    if (acceptor.state !== "spare" || isSaid || (await tables.has(acceptor))) continue;
+    await registry.command({ type: "suspectAcceptor", acceptor: acceptor.id, by: SWEEPER, why: "gone" });
     events.lostSpare(acceptor.id);
   }
 }

@@ -61,6 +61,7 @@ const COMMANDS: Readonly<Record<FromOutside, Form>> = {
     { endorsements: listOf(endorsement), override: object({ operator: text, reason: text }) },
   ),
   suspectAcceptor: command({ acceptor: id, by: text, why: oneOf("gone", "silent", "slow") }),
+  clearAcceptor: command({ acceptor: id, by: text }),
   suspectLeader: command({ leader: id, process: matching(PROCESS_PATTERN), by: text }),
   configure: command({}, { spares: count, replacements: count, leaders: count, endorsements: threshold }),
   startLeader: command({ nonce: key }),

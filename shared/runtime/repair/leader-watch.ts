@@ -30,21 +30,33 @@ export function watchLeaders({
   suspected,
 }: LeaderWatchOptions): void {
   const { self, peers } = fleet;
-  const look = async (peer: Identity): Promise<void> => {
+  const look = async (peer: Identity, wereFew: boolean): Promise<void> => {
     const ids = peers.live.map(({ id }) => id);
     if (ids.includes(peer.id)) return;
     // One of those that live says so; should it die in its turn, the next one does.
     const [spokesman] = rank(peer.id, [self.id, ...ids]);
     if (spokesman !== self.id) return lookLater(peer);
+    // Whoever is cut off hears nobody: those who are many speak first, and the registry hears him no more.
+    const areFew = await areLessThanHalf(ids.length + 1);
+    if (areFew && !wereFew) return lookLater(peer, true);
     const { id, process } = peer;
-    const answer = await registry
-      .command({ type: "suspectLeader", leader: id, process, by: self.id })
-      .catch(() => undefined);
-    if ((answer as SuspectAnswer | undefined)?.suspected === true) suspected(id);
-    else lookLater(peer);
+    const answer = (await registry.command({
+      type: "suspectLeader",
+      leader: id,
+      process,
+      by: self.id,
+    })) as SuspectAnswer;
+    if (answer.suspected) suspected(id);
+    else lookLater(peer, areFew);
   };
-  const lookLater = (peer: Identity): void => {
-    ports.after(silentMs, () => void look(peer));
+  const areLessThanHalf = async (count: number): Promise<boolean> => {
+    const { leaders } = await registry.servers();
+    return 2 * count < leaders.filter(({ state }) => state === "live").length;
   };
-  peers.on("suspected", lookLater);
+  const lookLater = (peer: Identity, areFew = false): void => {
+    ports.after(silentMs, () => {
+      look(peer, areFew).catch(() => lookLater(peer, areFew));
+    });
+  };
+  peers.on("suspected", (peer) => lookLater(peer));
 }

@@ -11,8 +11,13 @@ import type { StorePool } from "../store-pool.ts";
 /** One small read of each table so often, and one question to the registry. */
 const PROBE_EVERY_MS = 5_000;
 
-/** Until it is told to stop. */
-export function probeTables(registry: RegistryClient, stores: StorePool, ports: Ports): () => void {
+/** Until it is told to stop. `suspected`: some table is; whoever was told of that by nobody learns it here. */
+export function probeTables(
+  registry: RegistryClient,
+  stores: StorePool,
+  ports: Ports,
+  suspected: () => void,
+): () => void {
   let stop = (): void => {};
   let isStopped = false;
   const probe = async (): Promise<void> => {
@@ -22,6 +27,7 @@ export function probeTables(registry: RegistryClient, stores: StorePool, ports: 
     const inService = acceptors.filter(({ state }) => state !== "retired" && state !== "own");
     for (const { id, state } of acceptors) if (state === "retired") void stores.drop(id);
     stores.learn(inService);
+    if (inService.some(({ state }) => state === "suspected")) suspected();
     // Any machine's Head will do: the answer only has to come.
     for (const { id } of inService) ports.ask(id, REGISTRY, [{ verb: "read", key: HEAD }], () => {});
   };

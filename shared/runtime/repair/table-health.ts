@@ -17,6 +17,10 @@ export const ANSWERS_KEPT = 32;
 export const SLOW_MS_MIN = 100;
 /** Times the pace of the table in the middle. */
 export const SLOW_FACTOR = 8;
+/** A table that nobody asks any more is as slow as ever, however short its trouble was: that is no news. */
+export const SLOW_LATELY_MS = 500;
+/** Questions that are remembered as owed; a table may be silent for days. */
+export const OWED_MAX = 1_000;
 /** Only so many tables in all are compared with: one alone is no measure. */
 const OTHERS_MIN = 2;
 
@@ -26,6 +30,8 @@ interface Record {
   readonly owed: Set<{ readonly askedMs: number }>;
   /** When the newest question that it answered was asked. */
   answeredMs: number;
+  /** When the newest answer came. */
+  heardMs: number;
   readonly tookMs: number[];
 }
 
@@ -42,14 +48,15 @@ export class TableHealth {
   asked(acceptor: AcceptorId): (outcomes: readonly Outcome[]) => void {
     const record = this.#record(acceptor);
     const question = { askedMs: this.#now() };
-    record.owed.add(question);
+    if (record.owed.size < OWED_MAX) record.owed.add(question);
     return (outcomes) => {
       record.isGone ||= outcomes.some((outcome) => outcome.outcome === "refused" && outcome.gone === true);
       // It stays owed until the table answers anything that was asked later.
       if (outcomes.every(({ outcome }) => outcome === "unknown")) return;
       for (const owed of record.owed) if (owed.askedMs <= question.askedMs) record.owed.delete(owed);
       record.answeredMs = Math.max(record.answeredMs, question.askedMs);
-      record.tookMs.push(this.#now() - question.askedMs);
+      record.heardMs = this.#now();
+      record.tookMs.push(record.heardMs - question.askedMs);
       if (record.tookMs.length > ANSWERS_KEPT) record.tookMs.shift();
     };
   }
@@ -76,6 +83,7 @@ export class TableHealth {
       isGone: false,
       owed: new Set(),
       answeredMs: Number.NEGATIVE_INFINITY,
+      heardMs: Number.NEGATIVE_INFINITY,
       tookMs: [],
     };
     this.#records.set(acceptor, record);
@@ -96,7 +104,8 @@ export class TableHealth {
 
   #isSlow(record: Record): boolean {
     const pace = paceOf(record);
-    if (pace === undefined || pace < SLOW_MS_MIN) return false;
+    const isInUse = record.owed.size > 0 || this.#now() - record.heardMs < SLOW_LATELY_MS;
+    if (!isInUse || pace === undefined || pace < SLOW_MS_MIN) return false;
     const others = [...this.#records.values()]
       .filter((other) => other !== record)
       .flatMap((other) => paceOf(other) ?? []);
