@@ -118,11 +118,19 @@ export class Hosted extends EventEmitter<HostedEvents> {
     return new Promise<void>((resolve, reject) => {
       const done = (failure?: HandoverFailure): void => {
         clearTimeout(timer);
+        this.off("executed", onLearned);
+        this.off("installed", onLearned);
         if (failure === undefined) resolve();
         else reject(notReconfigured(this.machine, failure));
       };
       let giveUp: (() => void) | undefined;
       const timer = setTimeout(() => giveUp?.(), STALLED_MS_MAX);
+      // From the fence on whatever is executed here is what the old tables still have to teach.
+      const onLearned = (): void => {
+        if (this.host.reconfiguring) timer.refresh();
+      };
+      this.on("executed", onLearned);
+      this.on("installed", onLearned);
       giveUp = this.host.reconfigure(from, to, done, (of) => {
         progress.set(of.acceptor, of);
         timer.refresh();
