@@ -62,12 +62,13 @@ await runPart("registry", async (log) => {
   const tables = () => [...registry.acceptors, ...service.own.map(here)];
   snapshots.watch({ usedAt: 0, tables }, service.hosted);
   service.hosted.on("serving", (ballot) => log.info({ event: "leads", ballot }, "leads the registry"));
-  service.hosted.on("abdicated", (abdication, ballot) =>
+  service.hosted.on("abdicated", (abdication, ballot) => {
+    if (abdication.why === "damaged") health.distrust(abdication.acceptor);
     log.warn(
       { event: "abdicated", ballot, ...abdication },
       `no longer leads the registry: ${abdication.why}`,
-    ),
-  );
+    );
+  });
   const report = (err: unknown) => log.error({ event: "error", err });
   const queue = values.queue === undefined ? undefined : new LocalQueue(values.queue, LOCAL_QUEUE);
   const relay = queue && new OutboxRelay({ queue, drainMs: LOCAL_DRAIN_MS });

@@ -4,6 +4,7 @@
  * everything that was started is stopped.
  */
 import { resolve } from "node:path";
+import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { deploymentFile } from "../../shared/runtime/deployment.ts";
 import { loadMachines } from "../../shared/runtime/load-machines.ts";
@@ -26,6 +27,8 @@ export interface DevOptions {
   readonly tables: number;
   /** Kept ready to take a lost table's place. */
   readonly spares: number;
+  /** How many leader processes have to agree to a reconfiguration. */
+  readonly endorsements: Threshold;
   /** After how many a snapshot takes the place of a machine's log. */
   readonly snapshotSlots: number;
   readonly report: (event: DevEvent) => void;
@@ -64,12 +67,12 @@ async function openAndStart(options: DevOptions, dir: string, parts: Parts): Pro
   const lost = missingTables(deployment);
   // Whether one of the machines' tables is lost or was retired is known to the registry.
   for (const server of registry.acceptors) if (lost.includes(server)) missing(server);
-  const { leaders, spares, port, snapshotSlots } = options;
+  const { leaders, spares, endorsements, port, snapshotSlots } = options;
   const file = resolve(options.file);
   return startAll(
     {
       ...{ deploymentFile: deploymentFile(dir), file, deployment },
-      ...{ leaders, spares, port, snapshotSlots, missing },
+      ...{ leaders, spares, endorsements, port, snapshotSlots, missing },
     },
     parts,
   );

@@ -1,6 +1,7 @@
 /** Starting a deployment's processes in the order in which they need each other. */
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import type { LaunchRequest } from "../../shared/provision/launcher-parent.ts";
 import { type Deployment, inFolderOf, tablesFolder } from "../../shared/runtime/deployment.ts";
@@ -23,6 +24,7 @@ export interface StartOptions {
   readonly deployment: Deployment;
   readonly leaders: number;
   readonly spares: number;
+  readonly endorsements: Threshold;
   readonly snapshotSlots: number;
   /** The gateway's; 0: any free one. */
   readonly port: number;
@@ -71,7 +73,8 @@ async function startRegistry(
     ...["--snapshot-slots", String(options.snapshotSlots)],
   ];
   const registry = registryClient(await parts.start({ part: "registry", entry: "registry", port, args }));
-  await registry.command({ type: "configure", spares: options.spares });
+  const { spares, endorsements } = options;
+  await registry.command({ type: "configure", spares, endorsements });
   await registerTables(options, registry);
   return registry;
 }

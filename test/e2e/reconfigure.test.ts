@@ -72,17 +72,16 @@ test(
 );
 
 test(
-  "a deleted table is replaced while the machine serves; two copies, then a witness, then a majority again",
+  "two copies, then a witness, then a majority again, then weights, then sets, while the machine serves",
   async () => {
     const deployment = await deploy(6);
     const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
     await progress(clients);
-    const [lost, a, b] = (await machine(deployment)).configuration.acceptors as [string, string, string];
+    const first = (await machine(deployment)).configuration.acceptors;
+    const [a] = first as [string];
     const { acceptors } = await deployment.status();
-    rmSync(acceptors.find(({ id }) => id === lost)?.location as string);
-    await progress(clients);
-    expect((await reconfigure(deployment, { replace: lost })).status).toBe(200);
-    const fresh = acceptors.map(({ id }) => id).filter((id) => ![lost, a, b].includes(id));
+    // What a machine has left is being deleted: only the first stays, for a while.
+    const fresh = acceptors.map(({ id }) => id).filter((id) => !first.includes(id));
     for (const [mode, of] of [
       ["primaryBackup", [a, fresh[0]]],
       ["witness", [a, fresh[0], fresh[1]]],

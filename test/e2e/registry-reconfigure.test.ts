@@ -137,15 +137,16 @@ test(
     other.child.kill("SIGKILL");
 
     expect(await deployment.stop()).toBe(0);
-    for (const isStale of [false, true]) {
-      if (isStale) copyFileSync(stale, deploymentFile(dir));
-      const again = await deploy({ dir });
-      expect(again.events.filter(({ event }) => event === "tableMissing")).toEqual([]);
-      for (const id of [...machines, "afterwards"]) await start(again, id);
-      expect((await registryOf(again)).acceptors).toEqual(last.acceptors);
-      expect(again.stderr).toBe("");
-      expect(await again.stop()).toBe(0);
-    }
+    copyFileSync(stale, deploymentFile(dir));
+    const again = await deploy({ dir });
+    expect(again.events.filter(({ event }) => event === "tableMissing")).toEqual([]);
+    for (const id of [...machines, "afterwards"]) await start(again, id);
+    expect((await registryOf(again)).acceptors).toEqual(last.acceptors);
+    expect(again.stderr).toBe("");
+    await until(
+      async () =>
+        (await readDeployment(deploymentFile(dir))).registry.configuration.number === last.configuration,
+    );
   },
   MINUTES_MS,
 );

@@ -4,12 +4,14 @@ import { beforeEach, expect, test } from "vitest";
 import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
 import { outstanding } from "../../shared/protocol/outbox.ts";
+import type { Suspicion } from "../../shared/protocol/pool.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { AcceptorServer, RegistryState } from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { type Pointer, REGISTRY, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
+import { RegistryRepairer } from "../../shared/runtime/repair/registry-repairer.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { type MemoryStore, memoryStore } from "../../shared/storage/memory.ts";
 import type { NewQuorums } from "../../shared/wire.ts";
@@ -224,4 +226,73 @@ test("it refuses what it cannot be, and says why", async () => {
   tables.get("r4" as AcceptorId)?.lose();
   await expect(service.tables.reconfigure({ replace: "r1" })).rejects.toThrow("there is no spare table");
   expect(pointer.configuration.number).toBe(1);
+});
+
+/** The repairer of a handler's tables, whose checks are made by hand. */
+function repairerOf(service: RegistryService, complaints: Map<AcceptorId, Suspicion>) {
+  const said: string[] = [];
+  let check = (): void => {};
+  const ports = {
+    ...productionPorts(() => undefined),
+    after(_: number, call: () => void) {
+      check = call;
+      return () => {};
+    },
+  };
+  const repairer = new RegistryRepairer({
+    service,
+    health: { complaints: () => complaints },
+    ports,
+    executed: () => {},
+    events: {
+      suspected: (acceptor, why) => said.push(`${acceptor} ${why}`),
+      notSuspected: (acceptor, why) => said.push(`${acceptor} ${why} stays`),
+      failed: (error) => said.push(String(error)),
+    },
+  });
+  repairer.start();
+  return {
+    said,
+    async check(): Promise<void> {
+      const made = check;
+      made();
+      while (check === made) await setImmediate();
+    },
+  };
+}
+
+test("whoever leads the registry replaces a table of its own that is gone, and one that stays silent", async () => {
+  const service = handler(1);
+  await makeSpares(service, "r4", "r5");
+  const complaints = new Map<AcceptorId, Suspicion>([["r1" as AcceptorId, "gone"]]);
+  const idle = repairerOf(handler(2), complaints);
+  await idle.check();
+  expect(idle.said).toEqual([]);
+  const { said, check } = repairerOf(service, complaints);
+  tables.get("r1" as AcceptorId)?.lose();
+  await check();
+  expect([said, pointer.configuration.quorums.acceptors]).toEqual([["r1 gone"], ["r4", "r2", "r3"]]);
+  complaints.set("r2" as AcceptorId, "silent");
+  await check();
+  await check();
+  complaints.delete("r2" as AcceptorId);
+  await check();
+  expect(said).toEqual(["r1 gone"]);
+  complaints.set("r2" as AcceptorId, "silent").set("r3" as AcceptorId, "slow");
+  for (let more = 0; more < 3; more++) await check();
+  expect(said).toEqual(["r1 gone", "r2 silent", "r3 slow stays"]);
+  expect(pointer.configuration.quorums.acceptors).toEqual(["r4", "r5", "r3"]);
+});
+
+test("what another leader left half done is finished by the next one that looks", async () => {
+  const dead = handler(1);
+  await makeSpares(dead, "r4");
+  isPointerStuck = true;
+  await expect(dead.tables.reconfigure({ replace: "r1" })).rejects.toThrow("disk full");
+  isPointerStuck = false;
+  const next = handler(2);
+  await next.command(leaderNamed("l1"));
+  await repairerOf(next, new Map()).check();
+  expect(pointer.configuration.number).toBe(2);
+  expect(await deletions(next)).toEqual(["r1"]);
 });

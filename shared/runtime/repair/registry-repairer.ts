@@ -13,6 +13,7 @@ const CHECK_EVERY_MS = 500;
 const CHECKS_MIN = 3;
 /** What could not be done, or was refused, is tried again after so long. */
 const TRY_AGAIN_MS = 5_000;
+const SAY_AGAIN_CHECKS = TRY_AGAIN_MS / CHECK_EVERY_MS;
 
 export interface RegistryRepairEvents {
   suspected(acceptor: AcceptorId, why: Suspicion): void;
@@ -22,7 +23,7 @@ export interface RegistryRepairEvents {
 
 export interface RegistryRepairerOptions {
   readonly service: RegistryService;
-  readonly health: TableHealth;
+  readonly health: Pick<TableHealth, "complaints">;
   readonly ports: Ports;
   /** Called after something was executed. */
   readonly executed: () => void;
@@ -62,7 +63,7 @@ export class RegistryRepairer {
     });
   }
 
-  /** Others' business is not taken from them: while nobody asks the registry, nobody leads it, and nobody looks. */
+  /** Only where it is led: leading it for this would take it from another process. Leaders ask it all the time. */
   async #check(): Promise<void> {
     const { tables, hosted } = this.#options.service;
     if (!hosted.host.serving) return;
@@ -88,12 +89,9 @@ export class RegistryRepairer {
       if (answer.suspected) events.suspected(acceptor, why);
       else {
         events.notSuspected(acceptor, why, answer.reason);
-        held.set(acceptor, -SAY_AGAIN_CHECKS);
+        held.set(acceptor, CHECKS_MIN - SAY_AGAIN_CHECKS);
       }
     }
     this.#held = held;
   }
 }
-
-/** Checks between two answers that it stays. */
-const SAY_AGAIN_CHECKS = TRY_AGAIN_MS / CHECK_EVERY_MS;
