@@ -8,6 +8,7 @@ import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { found } from "../../shared/runtime/found.ts";
 import { Hosted } from "../../shared/runtime/hosted.ts";
+import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
@@ -16,6 +17,8 @@ import { tally } from "../support/tally.ts";
 const MACHINE = "tally/main" as MachineId;
 const LEAD_MS_MAX = 10_000;
 const LONG_MS = 120_000;
+/** Several requests one after another take longer than what counts as silence. */
+const SLOW_MS = 5_000;
 
 const configurationOf = (number: number, ...acceptors: string[]): Configuration => ({
   number: number as ConfigurationNumber,
@@ -78,4 +81,21 @@ test("after that the machine goes on in yet another configuration, with all that
   await hosted.lead(third, LEAD_MS_MAX);
   const [reply] = await hosted.send([{ command: { type: "add", amount: 1 } }]);
   expect(reply).toMatchObject({ reply: "response", response: "2" });
+});
+
+test("whoever has a long log to learn first, from slow tables, is not given up", async () => {
+  const { ports, hosted, first } = await world(() => false);
+  for (let slot = 2; slot <= 800; slot++) await hosted.send([{ command: { type: "add", amount: 1 } }]);
+  hosted.host.resign();
+  const slow: Ports = {
+    ...ports,
+    ask: (acceptor, machine, verbs, done) =>
+      void ports.after(SLOW_MS, () => ports.ask(acceptor, machine, verbs, done)),
+  };
+  const process = "2".repeat(32) as ProcessId;
+  const code = machineCode(tally);
+  const other = new Hosted({ machine: MACHINE, geometry: MACHINE_GEOMETRY, code, process, ports: slow });
+  const reconfigured = other.reconfigure(first, configurationOf(2, "A", "B", "D"));
+  await vi.advanceTimersByTimeAsync(LONG_MS);
+  await reconfigured;
 });
