@@ -72,7 +72,13 @@ await runPart("leader", async (log) => {
     events: reportSnapshots(log),
   });
   const signer = newSigner();
-  const endorser = new Endorser({ id: flags.id, signer, registry, stores, health });
+  const onRecord = {
+    id: self.id,
+    process: self.process,
+    address: self.address,
+    publicKey: signer.publicKey,
+  };
+  const endorser = new Endorser({ self: onRecord, signer, registry, stores, health });
   const events = reportTo(log, health);
   const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events, snapshots });
   const peers = new Peers({
@@ -99,7 +105,7 @@ await runPart("leader", async (log) => {
   repairer.start();
   watchLeaders({ fleet, registry, ports, suspected: reportSilence(log) });
   const stopProbing = probeTables(registry, stores, ports, () => repairer.pass());
-  const stopRegistering = registerLeader({ ...self, publicKey: signer.publicKey }, registry, {
+  const stopRegistering = registerLeader(onRecord, registry, {
     found: (address) => peers.watch(address),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
   });

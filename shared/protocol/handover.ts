@@ -24,10 +24,10 @@ export type HandoverInput =
   | { readonly input: "copy" }
   /** End the old ballots and transfer: service stops here. The replica is nobody else's from now on. */
   | { readonly input: "fence" }
-  /** No table answers any more: whoever waits for this one waits for ever. */
-  | { readonly input: "giveUp" }
   | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
-  | { readonly input: "resend"; readonly request: RequestId };
+  | { readonly input: "resend"; readonly request: RequestId }
+  /** Waited long enough: the next try is with other tables. */
+  | { readonly input: "giveUp" };
 
 export type HandoverEffect =
   | Ask
@@ -45,10 +45,7 @@ export type HandoverEffect =
   | { readonly effect: "failed"; readonly failure: HandoverFailure };
 
 /** As in recovery; or the old configuration has no readable table; `fenced`: by a newer reconfiguration. */
-export type HandoverFailure =
-  | Failure
-  | { readonly why: "nothingToCopyFrom" }
-  | { readonly why: "unanswered" };
+export type HandoverFailure = Failure | { readonly why: "nothingToCopyFrom" } | { readonly why: "givenUp" };
 
 export interface HandoverOptions {
   readonly from: Configuration;
@@ -131,9 +128,9 @@ export class Handover {
     if (this.#phase === "over") return [];
     if (input.input === "copy") this.#copy();
     else if (input.input === "fence") this.#fence();
-    else if (input.input === "giveUp") this.#fail({ why: "unanswered" });
     else if (input.input === "outcome") this.#requests.outcome(input.request, input.outcomes);
-    else this.#requests.resend(input.request);
+    else if (input.input === "resend") this.#requests.resend(input.request);
+    else this.#fail({ why: "givenUp" });
     if (this.#phase === "copying" || this.#phase === "transferring") this.#archive.work();
     this.#conclude();
     return this.#effects;

@@ -27,7 +27,6 @@ export function found(
     const founding = new Founding(configuration, geometry);
     let isGivenUp = false;
     const step = (input: FoundingInput): void => {
-      // Else it would ask a silent table for ever, as often as it was given up.
       if (isGivenUp) return;
       for (const effect of founding.step(input)) conclude(effect);
     };

@@ -6,7 +6,7 @@
 
 import type { TheseusError } from "../errors.ts";
 import type { Head } from "../protocol/acceptor.ts";
-import { type Ballot, ballotOf, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
+import { type Ballot, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
@@ -33,6 +33,7 @@ import { carryOut } from "./carry-out.ts";
 import type { HostOptions } from "./host-options.ts";
 import { type Pending, Pump } from "./pump.ts";
 import { notLeading, overloaded, unknownOutcome } from "./refusals.ts";
+import { Rounds } from "./rounds.ts";
 import { truncate } from "./truncate.ts";
 
 export type Done<Result> = (result: Result | TheseusError) => void;
@@ -49,8 +50,7 @@ export class Host {
   readonly #inputs: Input[] = [];
   #leader: Leader | undefined;
   #configuration: Configuration | undefined;
-  /** The highest round seen in each configuration. */
-  readonly #rounds = new Map<ConfigurationNumber, number>();
+  readonly #rounds: Rounds;
   /** Configurations of which an acceptor refused everything: it may have no cells yet. */
   readonly #refused = new Set<ConfigurationNumber>();
   #lastRead = 0;
@@ -62,6 +62,7 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#rounds = options.rounds ?? new Rounds();
     this.machine = options.machine;
     const { horizontal, geometry } = options;
     this.replica = new Replica(options.code, horizontal && { ...horizontal, geometry });
@@ -130,11 +131,9 @@ export class Host {
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
     this.#isLeaving = false;
-    const round = (this.#rounds.get(configuration.number) ?? 0) + 1;
-    this.#rounds.set(configuration.number, round);
     this.#leader = new Leader({
       configuration,
-      ballot: ballotOf(configuration.number, round, process),
+      ballot: this.#rounds.next(configuration.number, process),
       geometry,
       digest: ports.digest,
       log: this.log,
@@ -153,8 +152,7 @@ export class Host {
 
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
   noteBallot(ballot: Ballot): void {
-    const { configuration, round } = parseBallot(ballot);
-    this.#rounds.set(configuration, Math.max(this.#rounds.get(configuration) ?? 0, round));
+    this.#rounds.note(ballot);
   }
 
   /**
@@ -215,13 +213,14 @@ export class Host {
   /**
    * From one configuration to another (PROTOCOL §7), up to where the registry may activate it; `done` without a
    * failure says so. While it copies, this process may go on leading; then it stops, and leads again when asked to.
+   * Tables that do not answer are waited for until the function that it returns is called.
    */
   reconfigure(
     from: Configuration,
     to: Configuration,
     done: (failure?: HandoverFailure) => void,
     progress: (progress: Progress) => void = () => {},
-  ): void {
+  ): () => void {
     const { geometry, ports, machine } = this.#options;
     const handover = new Handover({
       from,
@@ -231,18 +230,11 @@ export class Host {
       log: this.log,
       distrusted: this.#distrusted,
     });
-    let cancel = (): void => {};
-    const goOn = (): void => {
-      cancel();
-      cancel = ports.after(HANDOVER_STALLED_MS, () => step({ input: "giveUp" }));
-    };
     const finish = (failure?: HandoverFailure): void => {
-      cancel();
       this.#isReconfiguring = false;
       done(failure);
     };
     const step = (input: HandoverInput): void => {
-      if (input.input === "outcome" && input.outcomes.some(({ outcome }) => outcome !== "unknown")) goOn();
       const effects = this.#guarded(() => handover.step(input));
       if (effects === undefined) return finish({ why: "nothingToCopyFrom" });
       for (const effect of effects) carry(effect);
@@ -267,8 +259,8 @@ export class Host {
           return finish(effect.failure);
       }
     };
-    goOn();
     step({ input: "copy" });
+    return () => step({ input: "giveUp" });
   }
 
   /**
@@ -477,9 +469,6 @@ export class Host {
 
 /** Reads waiting for their check; beyond this callers are told to come back later. */
 const READS_WAITING_MAX = 20_000;
-
-/** All that a reconfiguration still waits for is silent: another one, on other tables, may be done before it answers. */
-const HANDOVER_STALLED_MS = 5_000;
 
 /** Commands that take longer to finish have an unknown outcome: the pause of a reconfiguration stays short. */
 const CEDE_MS_MAX = 200;

@@ -96,9 +96,9 @@ async function propose(quorums: QuorumSpec, reason: Reason, isFounded = true): P
 
 async function leader(id: string, signer: Signer = newSigner()): Promise<Endorser> {
   const { publicKey } = signer;
-  const process = "a".repeat(32) as ProcessId;
-  await registry.command({ type: "registerLeader", leader: { id, process, address: id, publicKey } });
-  return new Endorser({ id, signer, registry, stores, health: { complaints: () => complaints } });
+  const self = { id, process: "a".repeat(32) as ProcessId, address: id, publicKey };
+  await registry.command({ type: "registerLeader", leader: self });
+  return new Endorser({ self, signer, registry, stores, health: { complaints: () => complaints } });
 }
 
 describe("a leader process endorses", () => {
@@ -129,6 +129,16 @@ describe("a leader process endorses", () => {
     const { publicKey = "" } = registry.state.leaders.get("l1") ?? {};
     const text = endorsementText(MACHINE, configuration, expires);
     expect(verify(publicKey, text, endorsement.signature)).toBe(true);
+  });
+
+  it("by its own key, also when an earlier process of its name is on record again", async () => {
+    const configuration = await propose(REPAIRED, BY_OPERATOR);
+    const endorser = await leader("l1");
+    const late = { id: "l1", process: "b".repeat(32) as ProcessId, address: "l1", publicKey: "its own" };
+    await registry.command({ type: "registerLeader", leader: late });
+    const { expires, signature } = await endorser.endorse(MACHINE, configuration.number);
+    const { publicKey = "" } = registry.state.leaders.get("l1") ?? {};
+    expect(verify(publicKey, endorsementText(MACHINE, configuration, expires), signature)).toBe(true);
   });
 
   it("not what nobody proposed", async () => {
@@ -367,13 +377,10 @@ describe("endorsements are gathered", () => {
 
   /** With a key that is not registered. */
   async function stranger(id: string): Promise<Endorser> {
-    return new Endorser({
-      id,
-      signer: newSigner(),
-      registry,
-      stores,
-      health: { complaints: () => complaints },
-    });
+    const process = registry.state.leaders.get(id)?.process as ProcessId;
+    const signer = newSigner();
+    const self = { id, process, address: id, publicKey: signer.publicKey };
+    return new Endorser({ self, signer, registry, stores, health: { complaints: () => complaints } });
   }
 });
 
@@ -414,6 +421,7 @@ describe("a reconfiguration", () => {
       provisioning: () => registry.provisioning(),
       machines: () => registry.machines(),
       machinesOn: (acceptor) => registry.machinesOn(acceptor),
+      reconfigure: () => registry.reconfigure(),
       status: () => registry.status(),
     };
     return reconfigure({

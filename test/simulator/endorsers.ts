@@ -57,7 +57,7 @@ export class Endorsers {
 
   /** A leader process that was revoked, and signs all the same; and the deployment's own threshold. */
   prepare(): void {
-    this.#register(VISITOR.leader, VISITOR.publicKey);
+    this.#world.registrar.execute(registering(VISITOR.leader, VISITOR.publicKey));
     this.#keys.delete(VISITOR.leader);
     this.#world.registrar.execute({ type: "revokeLeader", leader: VISITOR.leader });
     this.#world.registrar.execute({ type: "configure", endorsements: this.#threshold });
@@ -66,7 +66,7 @@ export class Endorsers {
   /** By its place, which outlives it; sometimes only after a while, in which its predecessor's key stands. */
   started(process: Process, place: number): void {
     const register = (): void => {
-      if (process.isAlive) this.#register(nameOf(place), keyOf(process));
+      if (process.isAlive) this.#register(process, place);
     };
     const { scheduler, options, isHealed } = this.#world;
     const isLate = options.vertical !== undefined && !isHealed && this.#random.chance(0.3);
@@ -74,10 +74,8 @@ export class Endorsers {
     else register();
   }
 
-  #register(id: string, publicKey: string): void {
-    const { registrar } = this.#world;
-    const process = "0".repeat(32) as Process["id"];
-    registrar.insist({ type: "registerLeader", leader: { id, process, address: id, publicKey } });
+  #register(process: Process, place: number): void {
+    this.#world.registrar.insist(process, registering(nameOf(place), keyOf(process)));
   }
 
   /** The registry has recorded it: an earlier key of that name counts no more. */
@@ -111,6 +109,8 @@ export class Endorsers {
     const { registrar, scheduler, isHealed, coverage } = this.#world;
     if (configuration.previous !== registrar.active.number) return [];
     const [leader, publicKey] = [nameOf(place), keyOf(process)];
+    // A late word of an earlier process in this place may have taken its place on record.
+    if (this.#keys.get(leader) !== publicKey) this.#register(process, place);
     const now = Math.floor(scheduler.now);
     const expires = now + VALID_MS;
     const { previous, number } = configuration;
@@ -190,6 +190,11 @@ export class Endorsers {
     if (this.#threshold !== "auto") return this.#threshold;
     return this.#keys.size > 2 ? 2 : 1;
   }
+}
+
+function registering(id: string, publicKey: string): RegistryCommand {
+  const process = "0".repeat(32) as Process["id"];
+  return { type: "registerLeader", leader: { id, process, address: id, publicKey } };
 }
 
 function nameOf(place: number): string {

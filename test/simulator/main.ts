@@ -27,6 +27,7 @@ const { values: flags } = parseArgs({
     horizontal: { type: "string" },
     alpha: { type: "string" },
     truncation: { type: "string" },
+    logged: { type: "string" },
   },
 });
 
@@ -34,7 +35,8 @@ const { values: flags } = parseArgs({
 const PROGRESS_SEEDS = 10_000;
 
 function overridesOf(): Overrides {
-  const { subject, lanes, chunk, quorums, events, stress, vertical, truncation, horizontal, alpha } = flags;
+  const { subject, lanes, chunk, quorums, events, stress, vertical, truncation, horizontal, alpha, logged } =
+    flags;
   return {
     ...(subject !== undefined && { subject: subject as SubjectName }),
     ...(lanes !== undefined && { lanes: Number(lanes) }),
@@ -45,6 +47,7 @@ function overridesOf(): Overrides {
     ...(horizontal !== undefined && { horizontal: horizontal as Form }),
     ...(alpha !== undefined && { alpha: Number(alpha) }),
     ...(truncation !== undefined && { truncation: truncation === "yes" }),
+    ...(logged !== undefined && { logged: logged === "yes" }),
     ...(stress !== undefined && { stress: stress.split(",") as (keyof Rates)[] }),
   };
 }
@@ -58,6 +61,7 @@ const FLAGS = [
   "stress",
   "vertical",
   "truncation",
+  "logged",
   "horizontal",
   "alpha",
 ] as const;

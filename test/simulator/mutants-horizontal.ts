@@ -278,8 +278,8 @@ export const HORIZONTAL: readonly Mutant[] = [
     edits: [
       {
         file: PROCESS,
-        find: "isWalkingOn ? REGISTERED_INCARNATION : incarnation",
-        replace: "isWalkingOn ? incarnation : incarnation",
+        find: "isFounding ? REGISTERED_INCARNATION : incarnation",
+        replace: "isFounding ? incarnation : incarnation",
       },
     ],
     flags: [...EPOCHS, "--stress", "tableRecreated"],

@@ -2,6 +2,7 @@
 import type { Mutant } from "./mutants.ts";
 
 const POOL = "shared/protocol/pool.ts";
+const TABLE = "test/simulator/table.ts";
 const PROVISIONER = "test/simulator/provisioner.ts";
 const VERTICAL = ["--subject", "ledger", "--vertical", "yes"] as const;
 
@@ -79,5 +80,34 @@ export const PROVISIONING: readonly Mutant[] = [
       },
     ],
     flags: VERTICAL,
+  },
+  {
+    name: "a table that was rolled back is in use again",
+    rule: "§11 a file that was rolled back is a lost acceptor",
+    edits: [
+      {
+        file: TABLE,
+        find: "  isLost = false;\n  /**",
+        replace: "  isLost = false;\n  #writes = 0;\n  #copy = new Map<string, Item>();\n  /**",
+      },
+      {
+        file: TABLE,
+        find: "if (next !== undefined) this.#watch(",
+        replace:
+          "if (++this.#writes % 40 === 0) this.#copy = new Map(this.items);\n    if (next !== undefined) this.#watch(",
+      },
+      {
+        file: TABLE,
+        find: "this.incarnation++;\n    this.items.clear();",
+        replace:
+          "this.items.clear();\n    for (const [name, item] of this.#copy) this.items.set(name, item);",
+      },
+      {
+        file: "test/simulator/nemesis.ts",
+        find: "table.recreate();\n    this.#world.tableChecks.forgot(table);",
+        replace: "table.recreate();",
+      },
+    ],
+    flags: ["--stress", "tableRecreated"],
   },
 ];

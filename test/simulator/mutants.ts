@@ -45,6 +45,7 @@ const REGISTRY = "shared/protocol/registry.ts";
 const RECONFIGURATION = "test/simulator/reconfiguration.ts";
 const HOST = "shared/runtime/host.ts";
 const PUMP = "shared/runtime/pump.ts";
+const ROUNDS = "shared/runtime/rounds.ts";
 
 const FEW_SESSIONS: Edit = { file: SESSION, find: "SESSIONS_MAX = 16_384", replace: "SESSIONS_MAX = 3" };
 
@@ -370,7 +371,7 @@ const leader: readonly Mutant[] = [
   {
     name: "ballot reused",
     rule: "§1 a ballot has one owner; §4.2 r above any seen",
-    edits: [{ file: HOST, find: "this.#rounds.set(configuration.number, round);", replace: "" }],
+    edits: [{ file: ROUNDS, find: "this.#rounds.set(configuration, round);", replace: "" }],
     flags: ["--stress", "resign,lead"],
   },
   {
@@ -815,6 +816,15 @@ const driver: readonly Mutant[] = [
   },
 ];
 
+const AS_REGISTRY = [
+  "complete does not look at the predecessor",
+  "a vote before what the epoch inherits is installed",
+  "a void slot is executed",
+  "reads by the old fence",
+  "old tables are deleted before the epoch is installed",
+  "no phase one in the next configuration",
+];
+
 const VERTICAL = ["--subject", "ledger", "--vertical", "yes"] as const;
 
 const vertical: readonly Mutant[] = [
@@ -1149,6 +1159,13 @@ const endorsements: readonly Mutant[] = [
   },
 ];
 
+const REGISTRY_LOG = [...VERTICAL, "--logged", "yes"] as const;
+
+/** The same wrong rules where the log is the registry's, and those who reconfigure others depend on it. */
+const registryLog: readonly Mutant[] = [...vertical, ...HORIZONTAL]
+  .filter(({ name }) => AS_REGISTRY.includes(name))
+  .map((mutant) => ({ ...mutant, name: `${mutant.name}, as registry`, flags: REGISTRY_LOG }));
+
 export const MUTANTS: readonly Mutant[] = [
   ...acceptor,
   ...leader,
@@ -1161,5 +1178,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...vertical,
   ...endorsements,
   ...PROVISIONING,
+  ...registryLog,
   ...HORIZONTAL,
 ];

@@ -105,6 +105,7 @@ export interface Overrides {
   readonly horizontal?: Form;
   readonly alpha?: number;
   readonly truncation?: boolean;
+  readonly logged?: boolean;
   /** Names of rates to be at their highest. */
   readonly stress?: readonly (keyof Rates)[];
 }
@@ -154,6 +155,8 @@ const GEOMETRIES: readonly Geometry[] = [
 const VERTICAL = 0.4;
 /** How often the registry that is asked then is run by a log of its own. */
 const LOGGED = 0.3;
+/** That log takes part of the events: so many times as many. */
+const LOGGED_EVENTS = 2;
 const VERTICAL_RATES_MAX: VerticalRates = {
   reconfigure: 0.15,
   reconfigureWhenFenced: 1,
@@ -192,6 +195,7 @@ export function drawOptions(
   const isTruncating = overrides.truncation ?? truncation.chance(TRUNCATION);
   const mayBeVertical = subject === "ledger" && (overrides.horizontal ?? "no") === "no";
   const isVertical = overrides.vertical ?? (vertical.chance(VERTICAL) && mayBeVertical);
+  const isLogged = isVertical && (overrides.logged ?? registry.chance(LOGGED));
   const form = overrides.horizontal ?? drawForm(horizontal);
   const isHorizontal = !isVertical && form !== "no";
   const quorums = quorumsNamed(overrides.quorums ?? (subject === "registry" ? "majority3" : name));
@@ -205,8 +209,8 @@ export function drawOptions(
     ...(isVertical && { vertical: drawVerticalRates(vertical) }),
     ...(isHorizontal && { horizontal: drawHorizontal(horizontal, form, lanes, overrides.alpha) }),
     ...(isTruncating && { truncation: drawTruncation(truncation) }),
-    ...(isVertical && registry.chance(LOGGED) && { registry: drawRegistry(registry) }),
-    events: overrides.events ?? 3_000 + random.below(5_000),
+    ...(isLogged && { registry: drawRegistry(registry) }),
+    events: (overrides.events ?? 3_000 + random.below(5_000)) * (isLogged ? LOGGED_EVENTS : 1),
     doomed: random.chance(0.1),
     thinkMs: random.pick([1, 5, 20]),
   };

@@ -115,11 +115,11 @@ export class Registrar {
     }, done);
   }
 
-  /** What must be said, until it is heard. */
-  insist(command: RegistryCommand): void {
+  /** Until it is heard, or the process ends. */
+  insist(process: Process, command: RegistryCommand): void {
     if (this.log === undefined) return void this.execute(command);
-    this.tell(command, (answer) => {
-      if (answer === undefined) this.insist(command);
+    this.ask(process, command, (answer) => {
+      if (answer === undefined) this.insist(process, command);
     });
   }
 

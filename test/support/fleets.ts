@@ -95,7 +95,7 @@ export class Fleets {
       process: "f".repeat(32) as ProcessId,
       ports,
       pointer: async () => ({ configuration, acceptors: [] }),
-      movePointer() {},
+      async movePointer() {},
       learn() {},
     });
     const fleets = new Fleets(tables, registry);
@@ -159,8 +159,8 @@ export class Fleets {
     const definitions = new Map([[tally.name, tally]]);
     const registry = this.#client();
     const signer = newSigner();
-    const endorser = new Endorser({ id, signer, registry, stores, health });
     const leader = { id, process, address, publicKey: signer.publicKey };
+    const endorser = new Endorser({ self: leader, signer, registry, stores, health });
     await this.#registry.command({ type: "registerLeader", leader });
     const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events });
     const peers = new Peers({
@@ -328,6 +328,7 @@ export class Fleets {
         }),
       audit: unasked,
       provisioning: unasked,
+      reconfigure: unasked,
       status: unasked,
     };
   }

@@ -85,9 +85,11 @@ async function attempt(): Promise<void> {
   const peers = leaders
     .filter(({ state }) => state === "live")
     .map((peer) => ({ ...peer, deployment, pid: 0 }));
+  const signer = newSigner();
+  const leader = { ...self, publicKey: signer.publicKey };
   const endorser = new Endorser({
-    id: self.id,
-    signer: newSigner(),
+    self: leader,
+    signer,
     registry,
     stores,
     health: { complaints: () => new Map() },

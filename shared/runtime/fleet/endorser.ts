@@ -9,7 +9,7 @@ import type { ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import { type Endorsement, endorsementText } from "../../protocol/endorsement.ts";
 import { type AcceptorId, faultOf, type QuorumSpec, replaceAcceptor } from "../../protocol/quorum.ts";
-import type { AcceptorServer, Proposal } from "../../protocol/registry.ts";
+import type { AcceptorServer, LeaderServer, Proposal } from "../../protocol/registry.ts";
 import { allLanes, FENCE_LANE, MACHINE_GEOMETRY } from "../../protocol/slot.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { SLOW_MS_MIN, type TableHealth } from "../repair/table-health.ts";
@@ -28,7 +28,8 @@ const FOUNDED_MS_MAX = 750;
 const OPENING_MS_MAX = 2_000;
 
 export interface EndorserOptions {
-  readonly id: string;
+  /** As it registers itself. */
+  readonly self: LeaderServer;
   readonly signer: Signer;
   readonly registry: RegistryClient;
   readonly stores: StorePool;
@@ -45,7 +46,8 @@ export class Endorser {
 
   /** @throws Refused (not_endorsed) with what is wrong; Invalid when there is no such proposal. */
   async endorse(machine: MachineId, number: ConfigurationNumber): Promise<Endorsement> {
-    const { id, signer, registry } = this.#options;
+    const { self, signer, registry } = this.#options;
+    const { id } = self;
     const { time, ...proposal } = await registry.proposal(machine, number);
     await this.#open(machine, [...proposal.proposed.acceptors, ...proposal.active.acceptors]);
     const fault = unsound(proposal) ?? (await this.#seen(machine, proposal));
@@ -54,6 +56,7 @@ export class Endorser {
         "not_endorsed",
         `${id} does not endorse configuration ${number} of ${machine}: ${fault}`,
       );
+    await this.#standByItsKey();
     const { configuration } = proposal.proposed;
     const expires = time + VALID_MS;
     return {
@@ -64,6 +67,15 @@ export class Endorser {
       expires,
       signature: signer.sign(endorsementText(machine, configuration, expires)),
     };
+  }
+
+  /** A late word of an earlier process of its name may have taken its place on record: nothing that it signs would count. */
+  async #standByItsKey(): Promise<void> {
+    const { self, registry } = this.#options;
+    const { leaders } = await registry.servers();
+    const recorded = leaders.find(({ id }) => id === self.id);
+    if (recorded !== undefined && recorded.process !== self.process)
+      await registry.command({ type: "registerLeader", leader: self });
   }
 
   async #open(machine: MachineId, servers: readonly AcceptorServer[]): Promise<void> {

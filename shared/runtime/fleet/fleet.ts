@@ -222,10 +222,11 @@ export class Fleet {
   }
 
   #host(member: Member): Hosted {
-    const { machine, definition } = member;
+    const { machine, definition, rounds } = member;
     const { ports, self, events } = this.#options;
     const code = machineCode(definition);
-    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process: self.process, ports });
+    const { process } = self;
+    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process, ports, rounds });
     hosted.on("serving", (ballot) => this.#onServing(member, ballot));
     hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
     this.#options.snapshots?.watch(member, hosted);

@@ -23,7 +23,8 @@ export function probeTables(
   const probe = async (): Promise<void> => {
     const { acceptors } = await registry.servers();
     if (isStopped) return;
-    const inService = acceptors.filter(({ state }) => state !== "retired");
+    // The registry's own are its leader's to watch.
+    const inService = acceptors.filter(({ state }) => state !== "retired" && state !== "own");
     for (const { id, state } of acceptors) if (state === "retired") void stores.drop(id);
     stores.learn(inService);
     if (inService.some(({ state }) => state === "suspected")) suspected();
