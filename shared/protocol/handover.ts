@@ -24,8 +24,6 @@ export type HandoverInput =
   | { readonly input: "copy" }
   /** End the old ballots and transfer: service stops here. The replica is nobody else's from now on. */
   | { readonly input: "fence" }
-  /** No table answers any more: whoever waits for this one waits for ever. */
-  | { readonly input: "giveUp" }
   | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
   | { readonly input: "resend"; readonly request: RequestId }
   /** Waited long enough: the next try is with other tables. */

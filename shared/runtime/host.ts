@@ -230,18 +230,11 @@ export class Host {
       log: this.log,
       distrusted: this.#distrusted,
     });
-    let cancel = (): void => {};
-    const goOn = (): void => {
-      cancel();
-      cancel = ports.after(HANDOVER_STALLED_MS, () => step({ input: "giveUp" }));
-    };
     const finish = (failure?: HandoverFailure): void => {
-      cancel();
       this.#isReconfiguring = false;
       done(failure);
     };
     const step = (input: HandoverInput): void => {
-      if (input.input === "outcome" && input.outcomes.some(({ outcome }) => outcome !== "unknown")) goOn();
       const effects = this.#guarded(() => handover.step(input));
       if (effects === undefined) return finish({ why: "nothingToCopyFrom" });
       for (const effect of effects) carry(effect);
@@ -266,7 +259,6 @@ export class Host {
           return finish(effect.failure);
       }
     };
-    goOn();
     step({ input: "copy" });
     return () => step({ input: "giveUp" });
   }
@@ -477,9 +469,6 @@ export class Host {
 
 /** Reads waiting for their check; beyond this callers are told to come back later. */
 const READS_WAITING_MAX = 20_000;
-
-/** All that a reconfiguration still waits for is silent: another one, on other tables, may be done before it answers. */
-const HANDOVER_STALLED_MS = 5_000;
 
 /** Commands that take longer to finish have an unknown outcome: the pause of a reconfiguration stays short. */
 const CEDE_MS_MAX = 200;

@@ -5,9 +5,14 @@ import { type LeaderWatchOptions, watchLeaders } from "../../shared/runtime/repa
 import { Clock } from "../support/clock.ts";
 
 const SILENT_MS = 15_000;
+const DAY_MS = 86_400_000;
 
 /** The peers of "leader-1" that it hears, of so many that the registry has on record. */
-async function watch(heard: readonly string[], registered: number) {
+async function watch(
+  heard: readonly string[],
+  registered: number,
+  { isTakenUp = true, forMs = 10 * SILENT_MS } = {},
+) {
   const clock = new Clock();
   const said: { readonly leader: string; readonly atMs: number }[] = [];
   const peers = Object.assign(new EventEmitter(), { live: heard.map((id) => ({ id })) });
@@ -17,7 +22,7 @@ async function watch(heard: readonly string[], registered: number) {
       servers: async () => ({ leaders: Array.from({ length: registered }, () => ({ state: "live" })) }),
       command: async ({ leader }: { readonly leader: string }) => {
         said.push({ leader, atMs: clock.nowMs });
-        return { suspected: true };
+        return { suspected: isTakenUp, reason: "not now" };
       },
     },
     ports: { after: clock.after.bind(clock) },
@@ -26,7 +31,7 @@ async function watch(heard: readonly string[], registered: number) {
   };
   watchLeaders(options as unknown as LeaderWatchOptions);
   peers.emit("suspected", { id: "leader-2", process: "p" });
-  await clock.run(10 * SILENT_MS);
+  await clock.run(forMs);
   return said;
 }
 
@@ -36,4 +41,10 @@ test("of two, either one says it when the other has been silent for long", async
 
 test("one that hears nobody of several waits longer: those who hear each other are to be heard first", async () => {
   expect(await watch([], 3)).toEqual([{ leader: "leader-2", atMs: 2 * SILENT_MS }]);
+});
+
+test("what the registry does not take up is said again ever more seldom: it fills the registry's log", async () => {
+  const said = await watch([], 2, { isTakenUp: false, forMs: DAY_MS });
+  expect(said.slice(0, 3).map(({ atMs }) => atMs / SILENT_MS)).toEqual([1, 3, 7]);
+  expect(said.length).toBeLessThan(200);
 });

@@ -11,6 +11,8 @@ import type { RegistryClient } from "../registry/registry-client.ts";
 
 /** Longer than a restart takes, and than any pause that a healthy process makes. */
 const LEADER_SILENT_MS = 15_000;
+/** What the registry does not take up is said again after twice as long each time: it fills the registry's log. */
+const DOUBLINGS_MAX = 5;
 
 export interface LeaderWatchOptions {
   readonly fleet: Fleet;
@@ -30,7 +32,7 @@ export function watchLeaders({
   suspected,
 }: LeaderWatchOptions): void {
   const { self, peers } = fleet;
-  const look = async (peer: Identity, wereFew: boolean): Promise<void> => {
+  const look = async (peer: Identity, wereFew: boolean, refusals: number): Promise<void> => {
     const ids = peers.live.map(({ id }) => id);
     if (ids.includes(peer.id)) return;
     // One of those that live says so; should it die in its turn, the next one does.
@@ -47,15 +49,15 @@ export function watchLeaders({
       by: self.id,
     })) as SuspectAnswer;
     if (answer.suspected) suspected(id);
-    else lookLater(peer, areFew);
+    else lookLater(peer, areFew, refusals + 1);
   };
   const areLessThanHalf = async (count: number): Promise<boolean> => {
     const { leaders } = await registry.servers();
     return 2 * count < leaders.filter(({ state }) => state === "live").length;
   };
-  const lookLater = (peer: Identity, areFew = false): void => {
-    ports.after(silentMs, () => {
-      look(peer, areFew).catch(() => lookLater(peer, areFew));
+  const lookLater = (peer: Identity, areFew = false, refusals = 0): void => {
+    ports.after(silentMs * 2 ** Math.min(refusals, DOUBLINGS_MAX), () => {
+      look(peer, areFew, refusals).catch(() => lookLater(peer, areFew, refusals + 1));
     });
   };
   peers.on("suspected", (peer) => lookLater(peer));
