@@ -1,6 +1,7 @@
 /** The command line's words as values; a word that is none is a usage error that says what was expected. */
 import { InvalidArgumentError } from "commander";
 import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN } from "../shared/limits.ts";
+import type { Threshold } from "../shared/protocol/endorsement.ts";
 
 export interface Address {
   readonly machine: string;
@@ -26,6 +27,12 @@ export function address(text: string): Address {
 export function leader(text: string): string {
   if (!INSTANCE_ID_PATTERN.test(text)) throw new InvalidArgumentError("Write a leader's id, as in leader-1.");
   return text;
+}
+
+export function ids(text: string): readonly string[] {
+  const each = text.split(",");
+  if (each.includes("")) throw new InvalidArgumentError("It must be ids with commas between.");
+  return each;
 }
 
 export function folder(text: string): string {
@@ -76,6 +83,10 @@ export function tableCount(text: string): number {
 
 export function spareCount(text: string): number {
   return wholeNumber(text, 0, TABLES_MAX);
+}
+
+export function endorsements(text: string): Threshold {
+  return text === "auto" ? text : wholeNumber(text, 1, LEADERS_MAX);
 }
 
 export function snapshotSlots(text: string): number {

@@ -7,6 +7,7 @@ import { addDrain } from "./commands/drain.ts";
 import { addLog } from "./commands/log.ts";
 import { addQuery } from "./commands/query.ts";
 import { addReconfigure } from "./commands/reconfigure.ts";
+import { addRegistry } from "./commands/registry.ts";
 import { addSend } from "./commands/send.ts";
 import { addStatus } from "./commands/status.ts";
 import { addGlobalOptions } from "./options.ts";
@@ -20,6 +21,7 @@ Examples:
   theseus status --json
   theseus reconfigure bank/main --replace a1-0123…
   theseus drain leader-1
+  theseus registry reconfigure --replace r1-0123…
 
 Exit codes:
   0  done; a command that its machine refused was executed too, and "refused" is said
@@ -38,7 +40,8 @@ export function theseusProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EPILOGUE);
   addGlobalOptions(program);
-  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure, addDrain]) add(program);
+  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure, addDrain, addRegistry])
+    add(program);
   return program;
 }
 

@@ -79,7 +79,7 @@ await runPart("leader", async (log) => {
     publicKey: signer.publicKey,
   };
   const endorser = new Endorser({ self: onRecord, signer, registry, stores });
-  const events = reportTo(log);
+  const events = reportTo(log, health);
   const fleet = new Fleet({ self, definitions, registry, stores, endorser, ports, events, snapshots });
   const peers = new Peers({
     self,
@@ -171,14 +171,16 @@ function reportSilence(log: Logger): (leader: string) => void {
     );
 }
 
-function reportTo(log: Logger): FleetEvents {
+function reportTo(log: Logger, health: TableHealth): FleetEvents {
   return {
     leads: (machine, ballot) => log.info({ event: "leads", machine, ballot }, `leads ${machine}`),
-    abdicated: (machine, abdication, ballot) =>
+    abdicated: (machine, abdication, ballot) => {
+      if (abdication.why === "damaged") health.distrust(abdication.acceptor);
       log.warn(
         { event: "abdicated", machine, ballot, ...abdication },
         `no longer leads ${machine}: ${abdication.why}`,
-      ),
+      );
+    },
     lost: (machine, acceptor) =>
       log.warn(
         { event: "lost", machine, acceptor },

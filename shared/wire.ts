@@ -46,17 +46,18 @@ export interface CommandAnswer {
  * One acceptor in another's place (default: one that the machine does not use yet), a named mode of these, or any two
  * families that meet: weights, grids, whatever a list of sets can say.
  */
-export type ReconfigureRequest = (
+export type NewQuorums =
   | { readonly replace: string; readonly by?: string }
   | { readonly mode: string; readonly acceptors: readonly string[] }
-  | { readonly quorums: QuorumSpec }
-) & {
+  | { readonly quorums: QuorumSpec };
+
+export type ReconfigureRequest = NewQuorums & {
   /** Who asks for it, as is recorded. */
   readonly operator?: string;
   /** Why it is to be activated though too few leader processes endorse it; recorded for good. */
   readonly override?: string;
 };
-/** The activated configuration. */
+/** The configuration that is active now; of the registry, the one that is installed. */
 export interface ReconfigureAnswer {
   readonly number: number;
   readonly previous: number;
@@ -155,7 +156,17 @@ export interface DeploymentStatus {
   }[];
   readonly registry: {
     readonly configuration: number;
+    readonly mode: string;
     readonly acceptors: readonly string[];
+    /** Its own tables, those too that it is about to take or to leave; no machine uses them. */
+    readonly tables: readonly {
+      readonly id: string;
+      readonly kind: string;
+      readonly location: string;
+      /** What it says to this process: live, suspected (nothing) or lost. */
+      readonly state: string;
+    }[];
+    readonly applied: number;
     readonly address: string;
     /** How many of its requests are not carried out yet. */
     readonly outbox: number;

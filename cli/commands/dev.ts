@@ -1,5 +1,6 @@
 import { extname, join, relative, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import { SNAPSHOT_SLOTS } from "../../shared/runtime/snapshots/pace.ts";
 import * as args from "../arguments.ts";
 import { dev } from "../dev/dev.ts";
@@ -20,6 +21,7 @@ interface Options extends GlobalOptions {
   readonly leaders: number;
   readonly tables: number;
   readonly spares: number;
+  readonly endorsements: Threshold;
   readonly snapshotSlots: number;
 }
 
@@ -39,6 +41,12 @@ export function addDev(program: Command): void {
     )
     .option("--spares <number>", "how many tables are kept ready for repairs", args.spareCount, SPARES)
     .option(
+      "--endorsements <number>",
+      "how many leader processes have to endorse a reconfiguration; auto: two from three leaders on, else one",
+      args.endorsements,
+      "auto",
+    )
+    .option(
       "--snapshot-slots <number>",
       "after how many slots a snapshot takes the place of a machine's log",
       args.snapshotSlots,
@@ -49,9 +57,9 @@ export function addDev(program: Command): void {
 
 function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  const { port, leaders, tables, spares, snapshotSlots } = options;
+  const { port, leaders, tables, spares, endorsements, snapshotSlots } = options;
   const report = (event: DevEvent) => printLine(shown(event));
-  return dev({ file, dir, port, leaders, tables, spares, snapshotSlots, report });
+  return dev({ file, dir, port, leaders, tables, spares, endorsements, snapshotSlots, report });
 }
 
 /** Of its own for each file: two machines of one name, from two files, are two machines. */

@@ -29,17 +29,23 @@ async function log({ machine, id }: args.Address, { url, json, from }: Options):
   await assertReachable(url);
   const theseus = connect(url);
   try {
+    const client = theseus.machine(machine, id);
     let next = from ?? 1;
-    for await (const line of theseus.machine(machine, id).log(from === undefined ? {} : { from })) {
-      if (line.slot > next)
-        printNote(`slots ${next} to ${line.slot - 1} were trimmed: a snapshot took their place`);
+    for await (const line of client.log(from === undefined ? {} : { from })) {
+      if (line.slot > next) noteTrimmed(line.slot - 1);
       next = line.slot + 1;
       if (json) printJson(line);
       else printLine(textOf(line));
     }
+    const { snapshot } = await client.status();
+    if (next === 1 && snapshot > 0) noteTrimmed(snapshot);
   } finally {
     theseus.close();
   }
+}
+
+function noteTrimmed(through: number): void {
+  printNote(`slots 1 to ${through} were trimmed: a snapshot took their place`);
 }
 
 const SLOT_WIDTH = 6;

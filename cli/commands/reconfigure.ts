@@ -25,7 +25,7 @@ export function addReconfigure(program: Command): void {
     .option("--replace <acceptor>", "the acceptor that goes")
     .option("--by <acceptor>", "the one in its place (default: one that the machine does not use)")
     .option("--mode <mode>", `another quorum system: ${Object.keys(MODES).join(", ")}; with --acceptors`)
-    .option("--acceptors <list>", "its acceptors, with commas between; a witness comes last", commaSeparated)
+    .option("--acceptors <list>", "its acceptors, with commas between; a witness comes last", args.ids)
     .option(
       "--quorums <json>",
       'any others: {"acceptors": […], "witnesses": […], "read": {"atLeast": n, "weights": {…}} or {"sets": [[…], …]}, "write": …}',
@@ -38,12 +38,6 @@ export function addReconfigure(program: Command): void {
     .action((machine: args.Address, _: unknown, self: Command) =>
       reconfigure(machine, self.optsWithGlobals<Options>()),
     );
-}
-
-function commaSeparated(text: string): readonly string[] {
-  const ids = text.split(",");
-  if (ids.includes("")) throw new InvalidArgumentError("It must be ids with commas between.");
-  return ids;
 }
 
 function requestOf({ replace, by, mode, acceptors, quorums }: Options): ReconfigureRequest {

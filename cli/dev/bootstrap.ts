@@ -5,7 +5,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { mkdir, readdir, rm } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { Invalid } from "../../shared/errors.ts";
 import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
 import type { Configuration } from "../../shared/protocol/configuration.ts";
@@ -16,6 +16,8 @@ import {
   type Deployment,
   deploymentFile,
   findDeployment,
+  removeUnfinished,
+  tablesFolder,
   unfinishedFile,
   writeDeployment,
 } from "../../shared/runtime/deployment.ts";
@@ -36,7 +38,7 @@ const SQLITE_FILES = ["", "-wal", "-shm", "-journal"];
 /** @throws a TheseusError in a sentence for a person. The caller holds the folder's lock. */
 export async function openDeployment(dir: string, tableCount = TABLES): Promise<Deployment> {
   const recorded = await findDeployment(deploymentFile(dir));
-  const tables = resolve(dir, "tables");
+  const tables = tablesFolder(deploymentFile(dir));
   try {
     if (recorded === undefined) {
       await deleteUnfinished(dir);
@@ -44,6 +46,7 @@ export async function openDeployment(dir: string, tableCount = TABLES): Promise<
     }
     const deployment = await withTables(recorded ?? (await bootstrap(dir, tables)), dir, tables, tableCount);
     await rm(unfinishedFile(dir), { force: true });
+    await removeUnfinished(deploymentFile(dir));
     return deployment;
   } catch (error) {
     throw fileTrouble(error, `the tables in ${tables} cannot be made`);
@@ -58,7 +61,12 @@ async function bootstrap(dir: string, tables: string): Promise<Deployment> {
     previous: 0,
     quorums: majority(registryAcceptors.map(({ id }) => id)),
   };
-  const registry = { machine: REGISTRY, configuration, acceptors: registryAcceptors };
+  const registry = {
+    machine: REGISTRY,
+    first: configuration,
+    configuration,
+    acceptors: registryAcceptors,
+  };
   const deployment = { id: random128(), registry, acceptors };
   await writeDeployment(unfinishedFile(dir), deployment);
   await mkdir(tables, { recursive: true });

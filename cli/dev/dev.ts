@@ -4,6 +4,7 @@
  * everything that was started is stopped.
  */
 import { resolve } from "node:path";
+import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { deploymentFile } from "../../shared/runtime/deployment.ts";
 import { loadMachines } from "../../shared/runtime/load-machines.ts";
@@ -14,7 +15,7 @@ import { lockFolder } from "./lock.ts";
 import { Parts } from "./parts.ts";
 import { stopSignal } from "./signals.ts";
 import { startAll } from "./start.ts";
-import { missingTables } from "./tables.ts";
+import { findRegistry, missingTables } from "./tables.ts";
 
 export interface DevOptions {
   readonly file: string;
@@ -26,6 +27,8 @@ export interface DevOptions {
   readonly tables: number;
   /** Kept ready to take a lost table's place. */
   readonly spares: number;
+  /** How many leader processes have to agree to a reconfiguration. */
+  readonly endorsements: Threshold;
   /** After how many a snapshot takes the place of a machine's log. */
   readonly snapshotSlots: number;
   readonly report: (event: DevEvent) => void;
@@ -56,18 +59,20 @@ export async function dev(options: DevOptions): Promise<void> {
 }
 
 async function openAndStart(options: DevOptions, dir: string, parts: Parts): Promise<string> {
-  const deployment = await openDeployment(dir, options.tables);
+  const recorded = await openDeployment(dir, options.tables);
+  const registry = await findRegistry(deploymentFile(dir), recorded.registry);
+  const deployment = { ...recorded, registry };
   const missing = ({ id, location }: AcceptorServer) =>
     options.report({ event: "tableMissing", acceptor: id, location });
   const lost = missingTables(deployment);
   // Whether one of the machines' tables is lost or was retired is known to the registry.
-  for (const server of deployment.registry.acceptors) if (lost.includes(server)) missing(server);
-  const { leaders, spares, port, snapshotSlots } = options;
+  for (const server of registry.acceptors) if (lost.includes(server)) missing(server);
+  const { leaders, spares, endorsements, port, snapshotSlots } = options;
   const file = resolve(options.file);
   return startAll(
     {
       ...{ deploymentFile: deploymentFile(dir), file, deployment },
-      ...{ leaders, spares, port, snapshotSlots, missing },
+      ...{ leaders, spares, endorsements, port, snapshotSlots, missing },
     },
     parts,
   );

@@ -1,9 +1,10 @@
 /** Starting a deployment's processes in the order in which they need each other. */
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import type { LaunchRequest } from "../../shared/provision/launcher-parent.ts";
-import type { Deployment } from "../../shared/runtime/deployment.ts";
+import { type Deployment, inFolderOf, tablesFolder } from "../../shared/runtime/deployment.ts";
 import {
   type Provisioning,
   type RegistryClient,
@@ -23,6 +24,7 @@ export interface StartOptions {
   readonly deployment: Deployment;
   readonly leaders: number;
   readonly spares: number;
+  readonly endorsements: Threshold;
   readonly snapshotSlots: number;
   /** The gateway's; 0: any free one. */
   readonly port: number;
@@ -52,7 +54,7 @@ export async function startAll(options: StartOptions, parts: Parts): Promise<str
     part: "provisioner",
     entry: "provisioner",
     port: provisionerPort,
-    args: ["--registry", registry.url, "--queue", queue, "--tables", tablesOf(options)],
+    args: ["--registry", registry.url, "--queue", queue, "--tables", tablesFolder(options.deploymentFile)],
     heard: async (message, answer) => answer(await leaders.carryOut(message as LaunchRequest)),
   });
   const [url] = await Promise.all([gateway, provisioner, settleLeaders(known, leaders, registry)]);
@@ -71,33 +73,38 @@ async function startRegistry(
     ...["--snapshot-slots", String(options.snapshotSlots)],
   ];
   const registry = registryClient(await parts.start({ part: "registry", entry: "registry", port, args }));
-  await registry.command({ type: "configure", spares: options.spares });
+  const { spares, endorsements } = options;
+  await registry.command({ type: "configure", spares, endorsements });
   await registerTables(options, registry);
   return registry;
 }
 
 /** The folder's list is only where it began: the registry knows which tables came later, and which were retired. */
 async function registerTables(options: StartOptions, registry: RegistryClient): Promise<void> {
+  const { deployment, deploymentFile } = options;
   const { former, acceptors } = await registry.provisioning();
   const retired = new Set<string>(former);
-  const first = options.deployment.acceptors.filter(({ id }) => !retired.has(id));
+  const recorded = new Set(acceptors.map(({ id }) => id));
+  const { configuration } = await registry.status();
+  for (const acceptor of deployment.registry.acceptors)
+    if (configuration.quorums.acceptors.includes(acceptor.id) && !recorded.has(acceptor.id))
+      await registry.command({ type: "adoptAcceptor", acceptor, configuration: configuration.number });
+  const first = deployment.acceptors.filter(({ id }) => !retired.has(id));
   const isFirst = new Set(first.map(({ id }) => id));
   const later = acceptors
     .filter(({ id }) => !isFirst.has(id))
-    .map((each) => ({ ...each, location: join(tablesOf(options), `${each.id}.sqlite`) }));
+    .map((each) => inFolderOf(deploymentFile, each));
   for (const { id, kind, location, incarnation } of [...first, ...later])
     await registry.command({ type: "registerAcceptor", acceptor: { id, kind, location, incarnation } });
+  // Before anything was started.
+  const wasLookedAt = new Set(deployment.registry.acceptors.map(({ id }) => id));
   const { acceptors: present } = await registry.servers();
   for (const acceptor of present) {
-    if (acceptor.state === "retired") continue;
+    if (acceptor.state === "retired" || wasLookedAt.has(acceptor.id)) continue;
     if (!isThere(acceptor)) options.missing(acceptor);
     // The first ones were looked at before anything was started.
     else if (!isFirst.has(acceptor.id)) assertUndamaged(acceptor);
   }
-}
-
-function tablesOf({ deploymentFile }: StartOptions): string {
-  return join(dirname(deploymentFile), "tables");
 }
 
 /** Those of the last time, and new ones for the rest: an id is never used for another leader. */

@@ -25,7 +25,9 @@ export type HandoverInput =
   /** End the old ballots and transfer: service stops here. The replica is nobody else's from now on. */
   | { readonly input: "fence" }
   | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
-  | { readonly input: "resend"; readonly request: RequestId };
+  | { readonly input: "resend"; readonly request: RequestId }
+  /** Waited long enough: the next try is with other tables. */
+  | { readonly input: "giveUp" };
 
 export type HandoverEffect =
   | Ask
@@ -43,7 +45,7 @@ export type HandoverEffect =
   | { readonly effect: "failed"; readonly failure: HandoverFailure };
 
 /** As in recovery; or the old configuration has no readable table; `fenced`: by a newer reconfiguration. */
-export type HandoverFailure = Failure | { readonly why: "nothingToCopyFrom" };
+export type HandoverFailure = Failure | { readonly why: "nothingToCopyFrom" } | { readonly why: "givenUp" };
 
 export interface HandoverOptions {
   readonly from: Configuration;
@@ -127,7 +129,8 @@ export class Handover {
     if (input.input === "copy") this.#copy();
     else if (input.input === "fence") this.#fence();
     else if (input.input === "outcome") this.#requests.outcome(input.request, input.outcomes);
-    else this.#requests.resend(input.request);
+    else if (input.input === "resend") this.#requests.resend(input.request);
+    else this.#fail({ why: "givenUp" });
     if (this.#phase === "copying" || this.#phase === "transferring") this.#archive.work();
     this.#conclude();
     return this.#effects;

@@ -19,9 +19,13 @@ export interface AcceptorRecord extends AcceptorServer {
   /**
    * active: machines are started on it. spare: kept ready for a repair. suspected: machines move off it.
    * retired: no configuration uses it, now or ever again; it is being deleted.
-   * own: one of the registry's own, which are replaced by its own reconfiguration (PROTOCOL §8) and serve no machine.
+   * own: one of the registry's own (own-tables.ts), which serve no machine.
    */
   readonly state: "active" | "spare" | "suspected" | "retired" | "own";
+  /** Of one of the registry's own: the newest configuration of the registry that it was adopted for. */
+  readonly configuration?: number;
+  /** Of one of the registry's own: it is to be replaced. */
+  readonly suspected?: true;
   /** Some machine's configuration had it. */
   readonly served?: true;
   /** What all machines put in the place of a suspected one; absent while there is no spare. */
@@ -45,30 +49,22 @@ export function serverOf({ id, kind, location, incarnation }: AcceptorServer): A
 
 export function registerAcceptor(state: RegistryState, acceptor: AcceptorServer): unknown {
   const { id } = acceptor;
-  const known = state.acceptors.get(id);
-  if (state.former.has(id)) return new Refusal(`${id} was retired: names are never reused`);
-  if (known !== undefined && known.incarnation !== acceptor.incarnation)
-    return new Refusal(`${id} is registered with another incarnation: names are never reused`);
-  state.acceptors.set(id, { state: "active", ...known, ...serverOf(acceptor) });
+  const fault = faultOfName(state, acceptor);
+  if (fault !== undefined) return new Refusal(fault);
+  state.acceptors.set(id, { state: "active", ...state.acceptors.get(id), ...serverOf(acceptor) });
   return { registered: id };
 }
 
-/** A spare, or one that is not in the pool, becomes one of the registry's own: its leaders find it by this record. */
-export function adoptAcceptor(state: RegistryState, acceptor: AcceptorServer): unknown {
-  const { id } = acceptor;
-  const known = state.acceptors.get(id);
-  if (state.former.has(id)) return new Refusal(`${id} was retired: names are never reused`);
-  if (known !== undefined && known.incarnation !== acceptor.incarnation)
-    return new Refusal(`${id} is registered with another incarnation: names are never reused`);
-  if (known !== undefined && known.state !== "spare" && known.state !== "own")
-    return new Refusal(`${id} is ${known.state}: the registry takes spares, which serve no machine`);
-  state.acceptors.set(id, { ...serverOf(acceptor), state: "own" });
-  return { adopted: id };
-}
-
-/** Where the registry's own tables are. */
-export function ownAcceptors(state: RegistryState): readonly AcceptorServer[] {
-  return [...state.acceptors.values()].filter((record) => record.state === "own").map(serverOf);
+/** Why this table cannot have its name; undefined: it can, or has it. */
+export function faultOfName(
+  { former, acceptors }: RegistryState,
+  { id, incarnation }: AcceptorServer,
+): string | undefined {
+  const known = acceptors.get(id);
+  if (former.has(id)) return `${id} was retired: names are never reused`;
+  if (known !== undefined && known.incarnation !== incarnation)
+    return `${id} is registered with another incarnation: names are never reused`;
+  return undefined;
 }
 
 /** The attempt that is recorded wins; any other deletes the table that it made. */
@@ -138,8 +134,6 @@ export function suspectAcceptor(
 ): SuspectAnswer | Refusal {
   const record = state.acceptors.get(id);
   if (record === undefined && !state.former.has(id)) return new Refusal(`there is no acceptor ${id}`);
-  if (record?.state === "own")
-    return { suspected: false, reason: "the registry's own tables are replaced by its own reconfiguration" };
   if (record?.state === "active" || record?.state === "spare") {
     const reason = why === "gone" ? undefined : whyNotSuspected(state, id, time);
     if (reason !== undefined) return { suspected: false, reason };
@@ -202,14 +196,18 @@ export function retireUnused(state: RegistryState): void {
   for (const record of state.acceptors.values()) {
     const hadItsDay = record.state === "suspected" || (record.state === "active" && record.served === true);
     if (!hadItsDay || needed.has(record.id)) continue;
-    const acceptor = serverOf(record);
-    state.acceptors.set(record.id, { ...acceptor, state: "retired" });
-    append(state, { type: "deleteAcceptor", acceptor });
+    retire(state, record);
   }
 }
 
+export function retire(state: RegistryState, record: AcceptorRecord): void {
+  const acceptor = serverOf(record);
+  state.acceptors.set(record.id, { ...acceptor, state: "retired" });
+  append(state, { type: "deleteAcceptor", acceptor });
+}
+
 /** By an active configuration, by the first one while it is founded, or by one that may yet be activated: others are forgotten. */
-function usedAcceptors(state: RegistryState): Set<AcceptorId> {
+export function usedAcceptors(state: RegistryState): Set<AcceptorId> {
   const used = new Set<AcceptorId>();
   for (const { configurations } of state.machines.values())
     for (const { quorums } of configurations.values()) for (const id of quorums.acceptors) used.add(id);
@@ -217,11 +215,11 @@ function usedAcceptors(state: RegistryState): Set<AcceptorId> {
 }
 
 /** So many spares are ready or ordered, and one more for each suspected acceptor that has no replacement yet. */
-export function keepSpares(state: RegistryState): void {
+export function keepSpares(state: RegistryState, ownWaiting: number): void {
   const waiting = [...state.acceptors.values()].filter(
     (record) => record.state === "suspected" && record.replacement === undefined,
   );
-  const wanted = state.settings.spares + waiting.length;
+  const wanted = state.settings.spares + waiting.length + ownWaiting;
   const ready = inState(state, "spare").length + outstanding(state, "createAcceptor").length;
   for (let more = ready; more < wanted; more++) append(state, { type: "createAcceptor" });
 }

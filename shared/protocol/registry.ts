@@ -29,10 +29,10 @@ import {
   suspectLeader,
 } from "./leader-pool.ts";
 import type { OutboxRequest } from "./outbox.ts";
+import { adoptAcceptor, installed, ownWaiting, suspectOwn } from "./own-tables.ts";
 import {
   type AcceptorRecord,
   type AcceptorServer,
-  adoptAcceptor,
   disown,
   keepSpares,
   leastUsed,
@@ -55,8 +55,14 @@ export type RegistryCommand =
   /** The first one makes configuration 1; later ones get the same answer. */
   | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors: number }
   | { readonly type: "registerAcceptor"; readonly acceptor: AcceptorServer }
-  /** A table is about to be one of the registry's own (horizontal.ts). */
-  | { readonly type: "adoptAcceptor"; readonly acceptor: AcceptorServer }
+  /** A table is, or is about to be, one of the registry's own, in this configuration of the registry. */
+  | { readonly type: "adoptAcceptor"; readonly acceptor: AcceptorServer; readonly configuration: number }
+  /** This configuration of the registry is installed, and pointed to: what only older ones used is retired. */
+  | {
+      readonly type: "installed";
+      readonly configuration: number;
+      readonly acceptors: readonly AcceptorId[];
+    }
   | { readonly type: "registerLeader"; readonly leader: LeaderServer }
   /**
    * Asks for the machine's next configuration (the talk's "asks to be new leader of configuration S3, S1, S4", and
@@ -192,7 +198,7 @@ export function applyRegistry(
   context: RegistryContext,
 ): unknown {
   const answer = execute(state, command, context);
-  keepSpares(state);
+  keepSpares(state, ownWaiting(state));
   keepLeaders(state);
   return answer;
 }
@@ -204,7 +210,9 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
     case "registerAcceptor":
       return registerAcceptor(state, command.acceptor);
     case "adoptAcceptor":
-      return adoptAcceptor(state, command.acceptor);
+      return adoptAcceptor(state, command.acceptor, command.configuration);
+    case "installed":
+      return installed(state, command.configuration, command.acceptors);
     case "registerLeader":
       return registerLeader(state, command.leader);
     case "propose":
@@ -212,7 +220,7 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
     case "complete":
       return complete(state, command, context);
     case "suspectAcceptor":
-      return suspectAcceptor(state, command.acceptor, command.why, context.time);
+      return suspect(state, command, context.time);
     case "suspectLeader":
       return suspectLeader(state, command.leader, command.process, context.time);
     case "configure":
@@ -230,6 +238,16 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
     case "disown":
       return disown(state, command.acceptor);
   }
+}
+
+function suspect(
+  state: RegistryState,
+  { acceptor, why }: Extract<RegistryCommand, { type: "suspectAcceptor" }>,
+  time: number,
+): unknown {
+  const record = state.acceptors.get(acceptor);
+  if (record?.state === "own") return suspectOwn(state, record, why, time);
+  return suspectAcceptor(state, acceptor, why, time);
 }
 
 /** The active configuration, or the first one while that is being founded; undefined: unknown machine. */

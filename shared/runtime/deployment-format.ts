@@ -31,20 +31,26 @@ export function parseDeployment(text: string, file: string): Deployment {
 
 /** What is wrong with it; nothing of its form may be relied on yet. */
 function deploymentFault({ id, registry, acceptors }: Deployment): string | undefined {
-  const { machine, configuration, acceptors: registryAcceptors } = fields(registry);
-  const { number, previous, quorums } = fields(configuration);
+  const { machine, first, configuration, acceptors: registryAcceptors } = fields(registry);
   if (typeof id !== "string" || id === "") return "it has no id";
   if (typeof machine !== "string") return "its registry has no machine";
-  if (!Number.isSafeInteger(number) || !Number.isSafeInteger(previous))
-    return "its registry's configuration has no number";
+  for (const each of [first, configuration])
+    if (!isNumbered(each)) return "its registry's configuration has no number";
   for (const servers of [registryAcceptors, acceptors])
     if (!Array.isArray(servers) || !servers.every(isSqliteServer))
       return "its acceptors are not SQLite tables";
-  const fault = quorumsFault(quorums);
+  const fault = [registry.first, registry.configuration]
+    .map(({ quorums }) => quorumsFault(quorums))
+    .find(Boolean);
   if (fault !== undefined) return `its registry's quorums: ${fault}`;
   const known = new Set(registry.acceptors.map(({ id }) => id));
   const stranger = registry.configuration.quorums.acceptors.find((id) => !known.has(id));
   return stranger === undefined ? undefined : `its registry's acceptor ${stranger} has no table`;
+}
+
+function isNumbered(configuration: unknown): boolean {
+  const { number, previous } = fields(configuration);
+  return Number.isSafeInteger(number) && Number.isSafeInteger(previous);
 }
 
 function quorumsFault(quorums: unknown): string | undefined {

@@ -25,16 +25,19 @@ export function found(
 ): Promise<void> {
   return new Promise((resolve, reject) => {
     const founding = new Founding(configuration, geometry);
+    let isGivenUp = false;
     const step = (input: FoundingInput): void => {
+      if (isGivenUp) return;
       for (const effect of founding.step(input)) conclude(effect);
     };
     const hurry = (): void => {
       if (needs === "quorums") step({ input: "hurry" });
     };
     const cancelHurry = ports.after(HURRY_AFTER_MS, hurry);
-    const cancelGivingUp = ports.after(GIVE_UP_AFTER_MS, () =>
-      reject(new Unavailable("unavailable", `${machine} cannot be started: too few of its acceptors answer`)),
-    );
+    const cancelGivingUp = ports.after(GIVE_UP_AFTER_MS, () => {
+      isGivenUp = true;
+      reject(new Unavailable("unavailable", `${machine} cannot be started: too few of its acceptors answer`));
+    });
     const conclude = (effect: FoundingEffect): void => {
       switch (effect.effect) {
         case "ask":

@@ -7,6 +7,7 @@ import type { AcceptorId } from "../protocol/quorum.ts";
 import type { MachineCode } from "../protocol/replica.ts";
 import type { Geometry, Slot } from "../protocol/slot.ts";
 import type { Ports } from "./ports.ts";
+import type { Rounds } from "./rounds.ts";
 
 export interface HostOptions {
   readonly machine: MachineId;
@@ -15,6 +16,8 @@ export interface HostOptions {
   readonly process: ProcessId;
   readonly ports: Ports;
   readonly events: HostEvents;
+  /** Of the hosts of this machine that were before this one in this process. */
+  readonly rounds?: Rounds;
   /** The machine is reconfigured horizontally (PROTOCOL §8): its configuration is part of its state. */
   readonly horizontal?: Horizontal;
 }

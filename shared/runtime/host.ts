@@ -6,7 +6,7 @@
 
 import type { TheseusError } from "../errors.ts";
 import type { Head } from "../protocol/acceptor.ts";
-import { type Ballot, ballotOf, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
+import { type Ballot, type ConfigurationNumber, parseBallot } from "../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../protocol/configuration.ts";
 import type { Progress } from "../protocol/copying.ts";
 import { Follower, type FollowerEffect, type FollowerInput } from "../protocol/follower.ts";
@@ -33,6 +33,7 @@ import { carryOut } from "./carry-out.ts";
 import type { HostOptions } from "./host-options.ts";
 import { type Pending, Pump } from "./pump.ts";
 import { notLeading, overloaded, unknownOutcome } from "./refusals.ts";
+import { Rounds } from "./rounds.ts";
 import { truncate } from "./truncate.ts";
 
 export type Done<Result> = (result: Result | TheseusError) => void;
@@ -49,8 +50,7 @@ export class Host {
   readonly #inputs: Input[] = [];
   #leader: Leader | undefined;
   #configuration: Configuration | undefined;
-  /** The highest round seen in each configuration. */
-  readonly #rounds = new Map<ConfigurationNumber, number>();
+  readonly #rounds: Rounds;
   /** Configurations of which an acceptor refused everything: it may have no cells yet. */
   readonly #refused = new Set<ConfigurationNumber>();
   #lastRead = 0;
@@ -62,6 +62,7 @@ export class Host {
 
   constructor(options: HostOptions) {
     this.#options = options;
+    this.#rounds = options.rounds ?? new Rounds();
     this.machine = options.machine;
     const { horizontal, geometry } = options;
     this.replica = new Replica(options.code, horizontal && { ...horizontal, geometry });
@@ -130,11 +131,9 @@ export class Host {
     this.#configuration = configuration;
     const { geometry, process, ports } = this.#options;
     this.#isLeaving = false;
-    const round = (this.#rounds.get(configuration.number) ?? 0) + 1;
-    this.#rounds.set(configuration.number, round);
     this.#leader = new Leader({
       configuration,
-      ballot: ballotOf(configuration.number, round, process),
+      ballot: this.#rounds.next(configuration.number, process),
       geometry,
       digest: ports.digest,
       log: this.log,
@@ -153,8 +152,7 @@ export class Host {
 
   /** A ballot of this machine that was seen somewhere: the next round must be above it. */
   noteBallot(ballot: Ballot): void {
-    const { configuration, round } = parseBallot(ballot);
-    this.#rounds.set(configuration, Math.max(this.#rounds.get(configuration) ?? 0, round));
+    this.#rounds.note(ballot);
   }
 
   /**
@@ -215,13 +213,14 @@ export class Host {
   /**
    * From one configuration to another (PROTOCOL §7), up to where the registry may activate it; `done` without a
    * failure says so. While it copies, this process may go on leading; then it stops, and leads again when asked to.
+   * Tables that do not answer are waited for until the function that it returns is called.
    */
   reconfigure(
     from: Configuration,
     to: Configuration,
     done: (failure?: HandoverFailure) => void,
     progress: (progress: Progress) => void = () => {},
-  ): void {
+  ): () => void {
     const { geometry, ports, machine } = this.#options;
     const handover = new Handover({
       from,
@@ -261,6 +260,7 @@ export class Host {
       }
     };
     step({ input: "copy" });
+    return () => step({ input: "giveUp" });
   }
 
   /**

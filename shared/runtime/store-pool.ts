@@ -1,9 +1,15 @@
 /** The stores that a process has open: one for each acceptor that it learned the place of. */
-import { HEAD } from "../protocol/acceptor.ts";
+import { HEAD, UNKNOWN } from "../protocol/acceptor.ts";
 import type { MachineId } from "../protocol/configuration.ts";
 import type { AcceptorId } from "../protocol/quorum.ts";
 import type { AcceptorServer } from "../protocol/registry.ts";
 import type { AcceptorStore } from "../storage/store.ts";
+
+/** Nothing is known of it, which is not that it is lost. */
+const NOT_OPEN: AcceptorStore = {
+  execute: async (_, verbs) => verbs.map(() => UNKNOWN),
+  close: async () => {},
+};
 
 export class StorePool {
   readonly #open: (server: AcceptorServer) => AcceptorStore;
@@ -17,7 +23,17 @@ export class StorePool {
 
   learn(servers: readonly AcceptorServer[]): void {
     for (const server of servers)
-      if (!this.#stores.has(server.id)) this.#stores.set(server.id, this.#open(server));
+      if (!this.#stores.has(server.id)) this.#stores.set(server.id, this.#opened(server));
+  }
+
+  /** Whoever hears of a table that this version cannot open, in a log that is executed again and again, must live on. */
+  #opened(server: AcceptorServer): AcceptorStore {
+    try {
+      return this.#open(server);
+    } catch (error) {
+      process.emitWarning(error instanceof Error ? error.message : String(error), "TableWarning");
+      return NOT_OPEN;
+    }
   }
 
   /** Opens what is not open yet, so that a standby that takes over does not wait for it. */

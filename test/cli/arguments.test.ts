@@ -61,6 +61,7 @@ test.each([
   [["dev"], "missing required argument 'file'"],
   [["dev", "x.ts", "--port", "99999"], "whole number"],
   [["dev", "x.ts", "--leaders", "0"], "whole number"],
+  [["dev", "x.ts", "--endorsements", "0"], "whole number"],
   [["status", "--bogus"], "unknown option '--bogus'"],
   [["status", "--url", "nonsense"], "http URL"],
 ])("A wrong command line is one sentence and exit code 2: %j", async (words, sentence) => {

@@ -9,9 +9,12 @@ import {
   type Deployment,
   deploymentFile,
   findDeployment,
+  movePointer,
   readDeployment,
+  removeUnfinished,
   writeDeployment,
 } from "../../shared/runtime/deployment.ts";
+import type { Pointer } from "../../shared/runtime/registry/registry-service.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 function deploymentIn(dir: string): Deployment {
@@ -26,7 +29,7 @@ function deploymentIn(dir: string): Deployment {
   const configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
   return {
     id: "0123456789abcdef",
-    registry: { machine: "registry/main" as MachineId, configuration, acceptors },
+    registry: { machine: "registry/main" as MachineId, first: configuration, configuration, acceptors },
     acceptors: ["a1", "a2", "a3"].map(server),
   };
 }
@@ -53,11 +56,36 @@ test("A folder may be moved: its tables are where the file is", async () => {
   expect(await findDeployment(deploymentFile(dir))).toBeUndefined();
 });
 
-test("A file is replaced whole, whatever an earlier attempt left behind", async () => {
+test("A file is replaced whole; what an earlier attempt left behind can be removed", async () => {
   const { dir, file } = await written();
-  writeFileSync(`${file}.new`, "half of some");
+  writeFileSync(`${file}.0123.new`, "half of some");
   await writeDeployment(file, deploymentIn(dir));
   expect(await readDeployment(file)).toEqual(deploymentIn(dir));
+  await removeUnfinished(file);
+  expect(readdirSync(dir)).toEqual(["theseus.json"]);
+});
+
+function pointerTo(dir: string, number: number): Pointer {
+  const { first } = deploymentIn(dir).registry;
+  const id = `r${number}` as AcceptorId;
+  const acceptors = [
+    { id, kind: "sqlite", location: join(dir, "tables", `${id}.sqlite`), incarnation: `birth of ${id}` },
+  ];
+  return {
+    configuration: { ...first, number: number as ConfigurationNumber, quorums: majority([id]) },
+    acceptors,
+  };
+}
+
+test("The pointer only moves on, whoever moves it; where the registry began stays", async () => {
+  const { dir, file } = await written();
+  const { first } = deploymentIn(dir).registry;
+  await movePointer(file, pointerTo(dir, 5));
+  expect((await readDeployment(file)).registry).toMatchObject({ first, ...pointerTo(dir, 5) });
+  for (const number of [5, 4, 1]) await movePointer(file, pointerTo(dir, number));
+  expect((await readDeployment(file)).registry).toMatchObject(pointerTo(dir, 5));
+  await Promise.all([8, 6, 9, 7].map((number) => movePointer(file, pointerTo(dir, number))));
+  expect(await readDeployment(file)).toMatchObject({ acceptors: deploymentIn(dir).acceptors });
   expect(readdirSync(dir)).toEqual(["theseus.json"]);
 });
 

@@ -2,8 +2,9 @@ import { rmSync, writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { expect, test } from "vitest";
 import { openDeployment } from "../../cli/dev/bootstrap.ts";
-import { missingTables } from "../../cli/dev/tables.ts";
+import { findRegistry, missingTables } from "../../cli/dev/tables.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
+import { deploymentFile } from "../../shared/runtime/deployment.ts";
 import { createSqliteTable } from "../../shared/storage/sqlite.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
@@ -12,10 +13,11 @@ function remove({ location }: AcceptorServer): void {
 }
 
 async function fresh() {
-  const deployment = await openDeployment(temporaryFolder());
+  const dir = temporaryFolder();
+  const deployment = await openDeployment(dir);
   const [first, second] = deployment.registry.acceptors as readonly [AcceptorServer, AcceptorServer];
   const [acceptor] = deployment.acceptors as readonly [AcceptorServer];
-  return { deployment, first, second, acceptor };
+  return { file: deploymentFile(dir), deployment, first, second, acceptor };
 }
 
 test("A missing file is a lost acceptor, one of each kind is no harm", async () => {
@@ -26,10 +28,10 @@ test("A missing file is a lost acceptor, one of each kind is no harm", async () 
 });
 
 test("Without a majority of its tables the registry cannot start, which is said at once", async () => {
-  const { deployment, first, second } = await fresh();
+  const { file, deployment, first, second } = await fresh();
   remove(first);
   remove(second);
-  expect(() => missingTables(deployment)).toThrow(
+  await expect(findRegistry(file, deployment.registry)).rejects.toThrow(
     `too many of the registry's tables are not there (${first.location}, ${second.location}): put the files back`,
   );
 });

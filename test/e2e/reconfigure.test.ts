@@ -72,17 +72,16 @@ test(
 );
 
 test(
-  "a deleted table is replaced while the machine serves; two copies, then a witness, then a majority again",
+  "two copies, then a witness, then a majority again, then weights, then sets, while the machine serves",
   async () => {
     const deployment = await deploy(6);
     const clients = new Load(deployment.url, CLIENTS, temporaryFolder());
     await progress(clients);
-    const [lost, a, b] = (await machine(deployment)).configuration.acceptors as [string, string, string];
+    const first = (await machine(deployment)).configuration.acceptors;
+    const [a] = first as [string];
     const { acceptors } = await deployment.status();
-    rmSync(acceptors.find(({ id }) => id === lost)?.location as string);
-    await progress(clients);
-    expect((await reconfigure(deployment, { replace: lost })).status).toBe(200);
-    const fresh = acceptors.map(({ id }) => id).filter((id) => ![lost, a, b].includes(id));
+    // What a machine has left is being deleted: only the first stays, for a while.
+    const fresh = acceptors.map(({ id }) => id).filter((id) => !first.includes(id));
     for (const [mode, of] of [
       ["primaryBackup", [a, fresh[0]]],
       ["witness", [a, fresh[0], fresh[1]]],
@@ -159,7 +158,7 @@ test("what cannot be is refused, and the machine stays as it is", async () => {
   for (const [request, status, detail] of [
     [{}, 400, /must be/],
     [{ replace: "a9" }, 400, /is not one of bank\/main's acceptors/],
-    [{ replace: acceptors[0] }, 400, /no table that bank\/main does not use/],
+    [{ replace: acceptors[0] }, 503, /no table that bank\/main does not use/],
     [{ replace: acceptors[0], by: "a9" }, 400, /there is no acceptor a9/],
     [{ mode: "dictatorship", acceptors }, 400, /there is no mode/],
     [{ mode: "majority", acceptors: [acceptors[0], acceptors[0]] }, 400, /named twice/],

@@ -87,7 +87,7 @@ function partsOf({ acceptors, leaders, registry }: DeploymentStatus, { configura
     machine: configuration.acceptors,
     leaders: leaders.map(({ id, pid }) => `${id} ${pid}`),
     registry: registry.acceptors,
-    files: acceptors.map(({ location }) => location),
+    files: [...acceptors, ...registry.tables].map(({ location }) => location),
   };
 }
 

@@ -125,6 +125,13 @@ async function openSession({ url }: TestDeployment): Promise<string> {
 
 /** What is left of the log, and what a caller is told of the rest. */
 async function shows(deployment: TestDeployment): Promise<void> {
+  // Until no snapshot is due or under way, and there is something of the log.
+  await until(async () => {
+    const command = { type: "deposit", account: "late", amount: 1 };
+    await postJson(deployment.url, `${AT}/commands`, { command });
+    const { applied, snapshot } = await machine(deployment);
+    return applied - snapshot < SLOTS && applied - snapshot > CHUNK_SLOTS;
+  });
   const { applied, snapshot } = await machine(deployment);
   const { text } = await get(deployment, "/log");
   const lines = text

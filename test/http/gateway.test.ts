@@ -286,6 +286,8 @@ describe("a connection that breaks after the request was sent", () => {
     [false, { method: "POST", path: COMMANDS, body: "[null]" }],
     [false, { method: "POST", path: COMMANDS, body: "not JSON" }],
     [true, { method: "POST", path: "/v1/leaders/leader-1/drain", body: "{}" }],
+    [true, { method: "POST", path: "/v1/registry/reconfigure", body: "{}" }],
+    [false, { method: "POST", path: "/v1/machines/bank/main/reconfigure", body: "{}" }],
     [false, { method: "POST", path: `${MAIN}/reconfigure`, body: "{}" }],
     [false, { method: "POST", path: "/v1/machines/sessions/commands/x", body: "{}" }],
   ])("repeatable: %s for %j", (expected, request) => {

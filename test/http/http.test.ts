@@ -424,6 +424,12 @@ describe("what is malformed is refused before a slot is taken, and the server li
     ["GET of a POST", 405, "invalid_request", at(COMMANDS)],
     ["DELETE", 405, "invalid_request", at(MAIN, "DELETE")],
     ["a leader that cannot be", 400, "invalid_request", { ...send({}), path: "/v1/leaders/a%20b/drain" }],
+    [
+      "no tables for the registry",
+      400,
+      "invalid_request",
+      { ...send({ replace: 1 }), path: "/v1/registry/reconfigure" },
+    ],
     ["POST of a GET", 405, "invalid_request", { ...send({}), path: "/v1/status" }],
     [
       "a foreign Host",

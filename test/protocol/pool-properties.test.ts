@@ -25,6 +25,11 @@ const server = (id: string): AcceptorServer => ({
 /** Endorsements are another test's. */
 const OVERRIDE = { operator: "ada", reason: "no leaders here" };
 
+interface Own {
+  readonly number: number;
+  readonly acceptors: readonly AcceptorId[];
+}
+
 class Registry {
   readonly state = initialRegistry();
   time = 0;
@@ -32,6 +37,9 @@ class Registry {
   /** Said and answered, and not to be heard a second time. */
   readonly #once: RegistryCommand[] = [];
   readonly #former = new Set<string>();
+  /** The registry's own configurations, as its log has them; and those that may yet be. */
+  readonly #registry: Own[] = [{ number: 1, acceptors: [] }];
+  readonly #asked: Own[] = [];
 
   say(command: RegistryCommand, isSaidOnce = true): unknown {
     const answer = applyRegistry(this.state, command, { ...CONTEXT, time: this.time });
@@ -134,9 +142,39 @@ class Registry {
       case 12:
         this.time += other * 30_000;
         return;
+      case 13:
+        return this.#adopt(choice, other);
+      case 14: {
+        // The registry's log: the reconfiguration is void unless it was asked for in the current configuration.
+        const asked = this.#pick(this.#asked, choice);
+        if (asked?.number === this.#newest.number + 1) this.#registry.push(asked);
+        return;
+      }
+      case 15: {
+        const { number, acceptors } = this.#pick(this.#registry, choice) as Own;
+        return void this.say({ type: "installed", configuration: number, acceptors }, false);
+      }
       default:
         return this.repeat(choice);
     }
+  }
+
+  /** For the next configuration of the registry, or for an older one, by somebody who does not know better. */
+  #adopt(choice: number, other: number): void {
+    const number = Math.max(2, this.#newest.number + 1 - (other % 3));
+    const pool = [...this.state.acceptors.values()].filter(
+      ({ state }) => state === "spare" || state === "own" || other % 7 === 0,
+    );
+    const chosen = [0, 1, 2].flatMap((index) => this.#pick(pool, choice + index) ?? []);
+    const acceptors = [...new Set(chosen.map(({ id }) => id))];
+    const answers = acceptors.map((id) =>
+      this.say({ type: "adoptAcceptor", acceptor: server(id), configuration: number }),
+    );
+    if (!answers.some((answer) => answer instanceof Refusal)) this.#asked.push({ number, acceptors });
+  }
+
+  get #newest(): Own {
+    return this.#registry.at(-1) as Own;
   }
 
   #pick<Each>(from: readonly Each[], choice: number): Each | undefined {
@@ -150,6 +188,7 @@ class Registry {
       expect(acceptors.has(id as AcceptorId) || leaders.has(id)).toBe(false);
     }
     for (const id of former) this.#former.add(id);
+    for (const id of this.#newest.acceptors) expect([id, acceptors.get(id)?.state]).toEqual([id, "own"]);
     for (const [machine, { active, configurations }] of machines)
       for (const { number, previous, quorums } of configurations.values())
         if (number === active || previous === active)
@@ -157,7 +196,7 @@ class Registry {
             expect([machine, id, acceptors.get(id)?.state]).not.toEqual([
               machine,
               id,
-              expect.toBeOneOf(["retired", undefined]),
+              expect.toBeOneOf(["retired", "own", undefined]),
             ]);
     const records = [...acceptors.values()];
     const spares = records.filter(({ state }) => state === "spare").length;
@@ -182,7 +221,7 @@ class Registry {
   }
 }
 
-const action = fc.tuple(fc.nat(14), fc.nat(20), fc.nat(20));
+const action = fc.tuple(fc.nat(17), fc.nat(20), fc.nat(20));
 
 forAll(
   "what is in use is never retired, ids are never used again, spares are kept, and what is said again changes nothing",

@@ -402,6 +402,7 @@ describe("a reconfiguration", () => {
       provisioning: () => registry.provisioning(),
       machines: () => registry.machines(),
       machinesOn: (acceptor) => registry.machinesOn(acceptor),
+      reconfigure: () => registry.reconfigure(),
       status: () => registry.status(),
     };
     return reconfigure({

@@ -226,6 +226,23 @@ test("what is neither used nor led for long is let go, and read again when it is
   expect(await fleets.add(machine)).toBe(2);
 });
 
+test("whoever let a machine go leads it again by another ballot: one is used once in a process's life", async () => {
+  const {
+    fleets,
+    all,
+    nodes: [one],
+  } = await started(1, 1);
+  const [machine] = all as [MachineId];
+  const member = one.fleet.member(machine);
+  const { ballot } = member.hosted.host;
+  member.hosted.host.resign();
+  member.unload();
+  expect(member.loaded).toBeUndefined();
+  expect(await fleets.add(machine)).toBe(2);
+  expect(ballot).toBeDefined();
+  expect(member.hosted.host.ballot).not.toBe(ballot);
+});
+
 test("whoever slept while its machine moved finds it, though all tables that it knew are deleted", async () => {
   const fleets = await Fleets.start();
   const machine = "tally/moved" as MachineId;

@@ -62,6 +62,7 @@ const GOOD: readonly object[] = [
   { type: "provisioned", request: "o1", acceptor: ACCEPTOR },
   { type: "done", request: "o1" },
   { type: "disown", acceptor: "a" },
+  { type: "adoptAcceptor", acceptor: ACCEPTOR, configuration: 2 },
 ];
 
 test.each(GOOD)("takes %j as it is", (command) => {
@@ -99,6 +100,8 @@ describe("garbage", () => {
 
   it.each([
     [{ type: "toString" }, "the body must be one of registerMachine"],
+    // It has tables deleted, and what is installed is known to the registry alone.
+    [{ type: "installed", configuration: 2, acceptors: [] }, "the body must be one of registerMachine"],
     [
       { type: "registerMachine", machine: "bank", acceptors: 3 },
       "machine, which must be a machine's name/id",

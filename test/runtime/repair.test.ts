@@ -75,3 +75,19 @@ test("a leader that stays silent is replaced once, by one of the others", async 
   const said = fleets.commands.filter(({ type }) => type === "suspectLeader");
   expect(said).toEqual([expect.objectContaining({ leader: one.id, process: one.fleet.self.process })]);
 });
+
+test("a table that was left behind when its machine was founded gets its cells by a new configuration", async () => {
+  const fleets = await Fleets.start();
+  await fleets.join();
+  const [machine] = machines(1) as [MachineId];
+  fleets.silent.add(LOST);
+  await fleets.add(machine);
+  const before = await fleets.acceptorsOf(machine);
+  expect(before).toContain(LOST);
+  fleets.silent.delete(LOST);
+  await until(async () => {
+    await fleets.add(machine);
+    return (await fleets.configurationOf(machine)) === 2;
+  });
+  expect(await fleets.acceptorsOf(machine)).toEqual(before);
+});

@@ -39,6 +39,14 @@ test("a table that says it is gone is gone, whatever else it says", () => {
   expect(watch.complaints).toEqual({ a: "gone" });
 });
 
+test("a table that was found damaged is as good as gone", () => {
+  const watch = new Watch();
+  watch.ask(A, 1);
+  watch.health.distrust(A);
+  watch.ask(A, 1);
+  expect(watch.complaints).toEqual({ a: "gone" });
+});
+
 test("a table that owes an answer is silent, once another has answered what was asked later", () => {
   const watch = new Watch();
   watch.health.asked(A);

@@ -45,6 +45,7 @@ const REGISTRY = "shared/protocol/registry.ts";
 const RECONFIGURATION = "test/simulator/reconfiguration.ts";
 const HOST = "shared/runtime/host.ts";
 const PUMP = "shared/runtime/pump.ts";
+const ROUNDS = "shared/runtime/rounds.ts";
 
 const FEW_SESSIONS: Edit = { file: SESSION, find: "SESSIONS_MAX = 16_384", replace: "SESSIONS_MAX = 3" };
 
@@ -370,7 +371,7 @@ const leader: readonly Mutant[] = [
   {
     name: "ballot reused",
     rule: "§1 a ballot has one owner; §4.2 r above any seen",
-    edits: [{ file: HOST, find: "this.#rounds.set(configuration.number, round);", replace: "" }],
+    edits: [{ file: ROUNDS, find: "this.#rounds.set(configuration, round);", replace: "" }],
     flags: ["--stress", "resign,lead"],
   },
   {

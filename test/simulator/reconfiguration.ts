@@ -64,7 +64,7 @@ export class Reconfiguration {
   giveUp(): void {
     if (this.stage === "over") return;
     this.#world.coverage.hit("reconfigurationGivenUp");
-    // The product's driver stops with its process only.
+    // The product's driver gives up only much later, so its process ends.
     const isUnderWay = this.#isHosted && this.stage === "copying";
     this.#end(`given up while ${this.stage}`);
     if (isUnderWay) this.#process.end();
@@ -113,10 +113,12 @@ export class Reconfiguration {
   #copy(from: Configuration, to: Configuration): void {
     this.stage = "copying";
     this.#to = to;
-    if (this.#isHosted)
-      return this.#process.host.reconfigure(from, to, (failure) =>
+    if (this.#isHosted) {
+      this.#process.host.reconfigure(from, to, (failure) =>
         this.#process.say(() => (failure === undefined ? this.#complete(to) : this.#fail(failure))),
       );
+      return;
+    }
     const { host, ports } = this.#process;
     this.#handover = new Handover({
       from,

@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { onTestFinished } from "vitest";
 import { Invalid, TheseusError } from "../../shared/errors.ts";
+import { UNKNOWN } from "../../shared/protocol/acceptor.ts";
 import type { Ballot, ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
@@ -38,6 +39,8 @@ import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { tally } from "./tally.ts";
 
 const SILENT_MS = 50;
+/** A store says by then that it does not know. */
+const TIMEOUT_MS = 100;
 
 export interface FleetNode {
   readonly id: string;
@@ -59,6 +62,8 @@ export class Fleets {
   readonly commands: RegistryCommand[] = [];
   /** Machines that were looked up there. */
   readonly lookups: MachineId[] = [];
+  /** Tables that answer nothing. */
+  readonly silent = new Set<string>();
   /** Verbs that change a table. */
   writes = 0;
   readonly #tables: Map<AcceptorId, MemoryStore>;
@@ -87,7 +92,7 @@ export class Fleets {
       process: "f".repeat(32) as ProcessId,
       ports,
       pointer: async () => ({ configuration, acceptors: [] }),
-      movePointer() {},
+      async movePointer() {},
       learn() {},
     });
     const fleets = new Fleets(tables, registry);
@@ -206,6 +211,10 @@ export class Fleets {
     );
   }
 
+  async configurationOf(machine: MachineId): Promise<number | undefined> {
+    return (await this.#registry.read((state) => lookup(state, machine)))?.configuration.number;
+  }
+
   /** As the registry has it. */
   async acceptorsOf(machine: MachineId): Promise<readonly AcceptorId[]> {
     const location = await this.#registry.read((state) => lookup(state, machine));
@@ -257,6 +266,11 @@ export class Fleets {
     const table = this.#tables.get(id) as AcceptorStore;
     return {
       execute: (machine, verbs) => {
+        if (this.silent.has(id))
+          return sleep(
+            TIMEOUT_MS,
+            verbs.map(() => UNKNOWN),
+          );
         this.writes += verbs.filter(({ verb }) => verb !== "read").length;
         return table.execute(machine, verbs);
       },
@@ -293,6 +307,7 @@ export class Fleets {
         }),
       audit: unasked,
       provisioning: unasked,
+      reconfigure: unasked,
       status: unasked,
     };
   }

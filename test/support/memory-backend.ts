@@ -151,9 +151,21 @@ export class MemoryBackend implements Backend {
     return {
       leaders: [],
       acceptors: [],
-      registry: { configuration: 1, acceptors: [], address: "", outbox: 0 },
+      registry: {
+        configuration: 1,
+        mode: "majority",
+        acceptors: [],
+        tables: [],
+        applied: 0,
+        address: "",
+        outbox: 0,
+      },
       machines: [],
     };
+  }
+
+  async reconfigureRegistry(): Promise<ReconfigureAnswer> {
+    throw new Unavailable("unavailable", "memory has no registry");
   }
 
   async startLeader(nonce: string) {

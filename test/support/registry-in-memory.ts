@@ -52,6 +52,10 @@ export class RegistryInMemory implements RegistryClient {
     throw new Error("a registry in memory provisions nothing");
   }
 
+  reconfigure(): never {
+    throw new Error("a registry in memory has no tables");
+  }
+
   status(): never {
     throw new Error("a registry in memory has no configuration of its own");
   }

@@ -2,6 +2,7 @@
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
+import { modeOf } from "../../protocol/quorum.ts";
 import type { DeploymentStatus, MachineStatus } from "../../wire.ts";
 import type { Led } from "../peers/message.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
@@ -34,15 +35,22 @@ export async function deploymentStatus(
     ...led.keys(),
     ...[...fleet.members].map((m) => m.machine),
   ]);
+  const statuses = await Promise.all(acceptors.map((acceptor) => acceptorStatus(acceptor, stores, machines)));
+  const quorums = registryStatus?.configuration.quorums;
   return {
     leaders: leaders(
       fleet,
       servers?.leaders.map(({ id }) => id),
     ),
-    acceptors: await Promise.all(acceptors.map((acceptor) => acceptorStatus(acceptor, stores, machines))),
+    acceptors: statuses.filter(({ role }) => role !== "own"),
     registry: {
       configuration: registryStatus?.configuration.number ?? 0,
-      acceptors: registryStatus?.configuration.quorums.acceptors ?? [],
+      mode: quorums === undefined ? "majority" : modeOf(quorums),
+      acceptors: quorums?.acceptors ?? [],
+      tables: statuses
+        .filter(({ role }) => role === "own")
+        .map(({ id, kind, location, state }) => ({ id, kind, location, state })),
+      applied: registryStatus?.applied ?? 0,
       address: registry.url,
       outbox: registryStatus?.outbox ?? 0,
     },

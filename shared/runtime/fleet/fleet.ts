@@ -217,15 +217,17 @@ export class Fleet {
   }
 
   #host(member: Member): Hosted {
-    const { machine, definition } = member;
+    const { machine, definition, rounds } = member;
     const { ports, self, events } = this.#options;
     const code = machineCode(definition);
-    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process: self.process, ports });
+    const { process } = self;
+    const hosted = new Hosted({ machine, geometry: MACHINE_GEOMETRY, code, process, ports, rounds });
     hosted.on("serving", (ballot) => this.#onServing(member, ballot));
     hosted.on("abdicated", (abdication, ballot) => this.#onAbdicated(member, abdication, ballot));
     this.#options.snapshots?.watch(member, hosted);
     const told = new Set<AcceptorId>();
     hosted.on("lost", (acceptor) => {
+      this.#leading.onLost(member, acceptor);
       if (!told.has(acceptor)) events.lost(machine, acceptor);
       told.add(acceptor);
     });

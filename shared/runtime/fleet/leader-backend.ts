@@ -15,6 +15,7 @@ import type {
   DrainAnswer,
   LogLine,
   MachineStatus,
+  NewQuorums,
   ReconfigureAnswer,
   ReconfigureRequest,
   RetireLeaderAnswer,
@@ -181,6 +182,10 @@ export class LeaderBackend implements Backend {
 
   drain(leader: string): Promise<DrainAnswer> {
     return drainLeader(this.#fleet, leader);
+  }
+
+  reconfigureRegistry(request: NewQuorums): Promise<ReconfigureAnswer> {
+    return this.#registry.reconfigure(request);
   }
 
   async startLeader(nonce: string): Promise<StartLeaderAnswer> {

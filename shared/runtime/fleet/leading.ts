@@ -21,7 +21,7 @@ import type { Candidates } from "./candidates.ts";
 import type { Endorser } from "./endorser.ts";
 import type { FleetEvents } from "./events.ts";
 import type { Member } from "./member.ts";
-import { withoutLost } from "./new-quorums.ts";
+import { isGone, withoutLost } from "./new-quorums.ts";
 import { type Cause, reconfigure } from "./reconfigure.ts";
 import { Turns } from "./turns.ts";
 
@@ -35,6 +35,8 @@ const TRIES_MAX = 16;
 const TURN_MS_MAX = 500;
 /** How long a reconfiguration that ended the old ballots is waited for, before another one is made. */
 const STRANDED_AFTER_MS = 3_000;
+/** By then a table that is lost for good says so itself. */
+const RENEW_AFTER_MS = 1_000;
 /** After an abdication the successor's word arrives within this time, if there is one. */
 const RECONSIDER_MS = 300;
 
@@ -122,6 +124,24 @@ export class Leading {
       await this.#reconfigure(member, from, replaceAcceptor(quorums, suspect, by.id), {
         reason: { suspects: [suspect] },
       });
+  }
+
+  /**
+   * A table that answers and has no cells of the machine's configuration was left behind when that was founded, or has
+   * forgotten them: a new configuration on the same tables gives it what it lacks.
+   */
+  onLost(member: Member, acceptor: AcceptorId): void {
+    const { ports, stores, events } = this.#options;
+    const { machine, location: before } = member;
+    ports.after(RENEW_AFTER_MS, async () => {
+      try {
+        if (!member.isServing || member.location !== before || (await isGone(machine, acceptor, stores)))
+          return;
+        await this.reconfigure(member, async (present) => present, { reason: { suspects: [] } });
+      } catch (error) {
+        events.failed(machine, error);
+      }
+    });
   }
 
   async #reconfigure(member: Member, from: Location, quorums: QuorumSpec, cause: Cause): Promise<Location> {

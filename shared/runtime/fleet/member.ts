@@ -7,6 +7,7 @@ import type { Ballot, ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { AcceptorServer, Location } from "../../protocol/registry.ts";
 import type { Hosted } from "../hosted.ts";
+import { Rounds } from "../rounds.ts";
 
 /** A machine that was used this recently is taken over at once; another when it is used again. */
 const IN_USE_MS = 60_000;
@@ -30,8 +31,8 @@ export class Member {
   followed: Ballot | undefined;
   /** It was asked, and has not answered yet. */
   isAskingToFollow = false;
+  readonly rounds = new Rounds();
   readonly #host: (member: Member) => Hosted;
-  #ballot: Ballot | undefined;
   #hosted: Hosted | undefined;
 
   constructor(machine: MachineId, definition: MachineDefinition, host: (member: Member) => Hosted) {
@@ -47,10 +48,7 @@ export class Member {
 
   /** What executes it here, from now on. */
   get hosted(): Hosted {
-    if (this.#hosted === undefined) {
-      this.#hosted = this.#host(this);
-      if (this.#ballot !== undefined) this.#hosted.host.noteBallot(this.#ballot);
-    }
+    this.#hosted ??= this.#host(this);
     return this.#hosted;
   }
 
@@ -74,8 +72,7 @@ export class Member {
 
   /** A ballot of some leader: the next one must be above it. */
   noteBallot(ballot: Ballot): void {
-    if (this.#ballot === undefined || this.#ballot < ballot) this.#ballot = ballot;
-    this.#hosted?.host.noteBallot(ballot);
+    this.rounds.note(ballot);
   }
 
   /** What a peer leads was activated; of two such the later is the machine's. */

@@ -3,14 +3,9 @@ import { Invalid, Unavailable } from "../../errors.ts";
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
-import {
-  type AcceptorId,
-  MODES,
-  type Mode,
-  type QuorumSpec,
-  replaceAcceptor,
-} from "../../protocol/quorum.ts";
+import { type AcceptorId, type QuorumSpec, replaceAcceptor } from "../../protocol/quorum.ts";
 import type { ReconfigureRequest } from "../../wire.ts";
+import { modeNamed } from "../http/quorums-of.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import type { StorePool } from "../store-pool.ts";
 
@@ -23,7 +18,7 @@ export interface LostOptions {
   readonly replacements: ReadonlyMap<AcceptorId, AcceptorId>;
 }
 
-/** @throws Invalid, naming what there is to choose from. */
+/** @throws Invalid, naming what there is to choose from; Unavailable while there is no spare. */
 export async function newQuorums(
   machine: MachineId,
   present: QuorumSpec,
@@ -44,14 +39,6 @@ export async function newQuorums(
   return replaceAcceptor(present, old, by);
 }
 
-function modeNamed(mode: string): (typeof MODES)[Mode] {
-  if (Object.hasOwn(MODES, mode)) return MODES[mode as Mode];
-  throw new Invalid(
-    "invalid_request",
-    `there is no mode "${mode}"; there are: ${Object.keys(MODES).join(", ")}`,
-  );
-}
-
 /**
  * The present quorums without the tables that are suspected or gone: in the place of each what the registry names, the
  * same for all machines. @throws Unavailable while there is no spare.
@@ -70,7 +57,7 @@ export async function withoutLost(
   return quorums;
 }
 
-async function isGone(machine: MachineId, acceptor: AcceptorId, stores: StorePool): Promise<boolean> {
+export async function isGone(machine: MachineId, acceptor: AcceptorId, stores: StorePool): Promise<boolean> {
   const [outcome] = (await stores.get(acceptor)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
   return outcome?.outcome === "refused" && outcome.gone === true;
 }
@@ -113,8 +100,8 @@ async function substitute(
     const [outcome] = (await stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }])) ?? [];
     if (outcome !== undefined && outcome.outcome !== "unknown" && !("gone" in outcome)) return id;
   }
-  throw new Invalid(
-    "invalid_request",
+  throw new Unavailable(
+    "unavailable",
     `there is no table that ${machine} does not use already: wait for a spare, start with more of them (--spares), or name one (by)`,
   );
 }

@@ -15,6 +15,7 @@ import type {
   DrainAnswer,
   LogLine,
   MachineStatus,
+  NewQuorums,
   ReconfigureAnswer,
   ReconfigureRequest,
   RetireLeaderAnswer,
@@ -66,6 +67,8 @@ export interface Backend {
   /** Messages with a cursor above `after`: those there are, then new ones as they come, until aborted. */
   inbox(machine: MachineId, client: string, after: number, signal: AbortSignal): AsyncIterable<Message>;
   status(): Promise<DeploymentStatus>;
+  /** Replaces the registry's own tables while it serves. @throws Invalid with what is wrong with the request. */
+  reconfigureRegistry(request: NewQuorums): Promise<ReconfigureAnswer>;
   /**
    * Has a leader hand all its machines over; said again, it tells how far that is. @throws Invalid when there is no
    * such leader, or none that could take over.

@@ -96,6 +96,9 @@ function streams(app: Hono<Bindings>, backend: Backend, report: Report): void {
 function deployment(app: Hono<Bindings>, backend: Backend): void {
   get(app, "/v1/health", (c) => c.json({ status: "ok" }));
   get(app, "/v1/registry/audit", async (c) => c.json({ audit: await backend.audit() }));
+  post(app, "/v1/registry/reconfigure", async (c) =>
+    c.json(await backend.reconfigureRegistry(requests.reconfigurationOf(await requests.bodyOf(c)))),
+  );
   get(app, "/v1/status", async (c) => c.json(await backend.status()));
   post(app, "/v1/leaders/:leader/drain", async (c) => c.json(await backend.drain(requests.leaderOf(c))));
   post(app, "/v1/leaders/:leader/retire", async (c) =>

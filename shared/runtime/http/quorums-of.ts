@@ -1,6 +1,12 @@
 /** Quorums as a caller writes them: two families over named acceptors. Whether they meet is the registry's to say. */
 import { Invalid } from "../../errors.ts";
-import type { AcceptorId, Family, QuorumSpec } from "../../protocol/quorum.ts";
+import { type AcceptorId, type Family, MODES, type Mode, type QuorumSpec } from "../../protocol/quorum.ts";
+
+/** @throws Invalid, naming those that there are. */
+export function modeNamed(mode: string): (typeof MODES)[Mode] {
+  if (Object.hasOwn(MODES, mode)) return MODES[mode as Mode];
+  throw invalid(`there is no mode "${mode}"; there are: ${Object.keys(MODES).join(", ")}`);
+}
 
 /** @throws Invalid, saying what is expected instead. */
 export function quorumsOf(body: unknown): QuorumSpec {

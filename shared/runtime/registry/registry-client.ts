@@ -12,7 +12,7 @@ import type { OutboxRequest } from "../../protocol/outbox.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { Location, Proposal, RegistryCommand, Settings } from "../../protocol/registry.ts";
-import { errorOf, type Problem } from "../../wire.ts";
+import { errorOf, type NewQuorums, type Problem, type ReconfigureAnswer } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
 const REQUEST_MS_MAX = 12_000;
@@ -48,6 +48,8 @@ export interface RegistryClient {
   machines(after: string): Promise<readonly MachineId[]>;
   /** All that have this acceptor in their configuration. */
   machinesOn(acceptor: AcceptorId): Promise<readonly MachineId[]>;
+  /** Replaces its own tables; saying it again is harmless. @throws Invalid with what is wrong with the request. */
+  reconfigure(request: NewQuorums): Promise<ReconfigureAnswer>;
   /** `outbox`: how many requests are in it. */
   status(): Promise<{
     configuration: Location["configuration"];
@@ -80,6 +82,7 @@ export function registryClient(url: string): RegistryClient {
         .machines,
     machinesOn: async (acceptor) =>
       (await ask<{ machines: MachineId[] }>(`/v1/registry/acceptors/${acceptor}/machines`)).machines,
+    reconfigure: (request) => ask("/v1/registry/reconfigure", request),
     status: () => ask("/v1/registry"),
   };
 }

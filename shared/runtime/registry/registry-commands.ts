@@ -46,11 +46,14 @@ const sets = object({ sets: listOf(listOf(id)) });
 const weighted = object({ atLeast: number }, { weights: entriesOf(number) });
 const quorums = object({ acceptors: listOf(id), witnesses: listOf(id), read: family, write: family });
 
+/** Which configuration of the registry is installed only its own leader knows; said wrongly it would delete the registry. */
+type FromOutside = Exclude<RegistryCommand["type"], "installed">;
+
 /** A record, so that a command that is added cannot be forgotten here. */
-const COMMANDS: Readonly<Record<RegistryCommand["type"], Form>> = {
+const COMMANDS: Readonly<Record<FromOutside, Form>> = {
   registerMachine: command({ machine, acceptors: number }),
   registerAcceptor: command({ acceptor }),
-  adoptAcceptor: command({ acceptor }),
+  adoptAcceptor: command({ acceptor, configuration }),
   registerLeader: command({ leader }),
   propose: command({ machine, quorums, nonce: key, reason }),
   complete: command(
@@ -74,7 +77,7 @@ export function registryCommandOf(body: unknown): RegistryCommand {
   if (typeof type !== "string" || !Object.hasOwn(COMMANDS, type))
     throw new Invalid("invalid_request", `the body must be one of ${Object.keys(COMMANDS).join(", ")}`);
   assertJsonData(body, "the command");
-  const fault = COMMANDS[type as RegistryCommand["type"]](body);
+  const fault = COMMANDS[type as FromOutside](body);
   if (fault !== undefined) throw new Invalid("invalid_request", `the command ${type} ${fault}`);
   return body as RegistryCommand;
 }

@@ -5,7 +5,7 @@
 import { Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { AcceptorId } from "../../protocol/quorum.ts";
+import { type AcceptorId, modeOf } from "../../protocol/quorum.ts";
 import {
   type LeaderServer,
   lookup,
@@ -13,9 +13,9 @@ import {
   proposalOf,
   type RegistryState,
 } from "../../protocol/registry.ts";
-import { problemOf } from "../../wire.ts";
+import { problemOf, type ReconfigureAnswer } from "../../wire.ts";
 import { problemFor, problemResponse, type Report } from "../http/problem.ts";
-import { bodyOf } from "../http/requests.ts";
+import { bodyOf, reconfigurationOf } from "../http/requests.ts";
 import { type Bindings, get, post } from "../http/routes.ts";
 import type { Provisioning, TimedProposal } from "./registry-client.ts";
 import { registryCommandOf } from "./registry-commands.ts";
@@ -51,6 +51,13 @@ function commands(app: Hono<Bindings>, service: RegistryService, executed: () =>
     executed();
     return c.json(answer);
   });
+  post(app, "/v1/registry/reconfigure", async (c) => {
+    const configuration = await service.tables.reconfigure(reconfigurationOf(await bodyOf(c)));
+    executed();
+    const { number, previous, quorums } = configuration;
+    const mode = modeOf(quorums);
+    return c.json({ number, previous, mode, acceptors: quorums.acceptors } satisfies ReconfigureAnswer);
+  });
 }
 
 function questions(app: Hono<Bindings>, service: RegistryService): void {
@@ -79,7 +86,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/registry", async (c) => {
     const applied = await service.read(() => service.hosted.host.replica.applied);
     const { configuration, ballot } = service.hosted.host;
-    return c.json({ configuration, ballot, applied, outbox: service.outbox.size });
+    return c.json({ configuration, ballot, applied, outbox: service.state.outbox.size });
   });
   get(app, "/v1/registry/machines", async (c) => {
     const after = c.req.query("after") ?? "";

@@ -6,12 +6,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { deserialize, serialize } from "node:v8";
 import { backoffMs } from "../../backoff.ts";
-import { Refused, TheseusError, Unavailable } from "../../errors.ts";
+import { TheseusError, Unavailable } from "../../errors.ts";
 import type { ProcessId } from "../../protocol/ballot.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import type { Succession } from "../../protocol/horizontal.ts";
-import { ownAcceptors } from "../../protocol/pool.ts";
-import type { QuorumSpec } from "../../protocol/quorum.ts";
+import { ownAcceptors } from "../../protocol/own-tables.ts";
+import type { AcceptorId } from "../../protocol/quorum.ts";
 import {
   type AcceptorServer,
   applyRegistry,
@@ -25,6 +25,7 @@ import type { HostOptions } from "../host-options.ts";
 import { Hosted } from "../hosted.ts";
 import type { Ports } from "../ports.ts";
 import { verify } from "../signing.ts";
+import { OwnTables } from "./own-tables.ts";
 
 export const REGISTRY = "registry/main" as MachineId;
 
@@ -32,8 +33,6 @@ export const REGISTRY = "registry/main" as MachineId;
 const LEAD_MS_MAX = 2_000;
 /** A caller has given up by then. */
 const ANSWER_MS_MAX = 10_000;
-
-const CHANGES_NOTHING: RegistryCommand = { type: "configure" };
 
 const registryCode: MachineCode = {
   init: initialRegistry,
@@ -65,83 +64,51 @@ export interface RegistryOptions {
   readonly pointer: () => Promise<Pointer>;
   /**
    * What it names is installed: nothing depends on configurations before it any more. Told again by every leader; the
-   * pointer only ever moves on.
+   * pointer only ever moves on. What only older configurations used is deleted after it resolves.
    */
-  readonly movePointer: (to: Pointer) => void;
+  readonly movePointer: (to: Pointer) => Promise<void>;
   /** Where tables are that the ports are about to be asked for. */
   readonly learn: (servers: readonly AcceptorServer[]) => void;
+  /** A table that is being deleted. */
+  readonly forget?: (acceptor: AcceptorId) => void;
 }
 
 export class RegistryService {
   readonly hosted: Hosted;
+  /** Its own tables, and how they are replaced. */
+  readonly tables: OwnTables;
   readonly #options: RegistryOptions;
   readonly #ports: Ports;
 
   constructor(options: RegistryOptions) {
-    const { first, process, ports, learn, movePointer } = options;
+    const { first, process, ports } = options;
     this.#options = options;
     this.#ports = ports;
     this.hosted = new Hosted({ ...registryHost(first), process, ports });
     // Before its leader goes on to a configuration it must be known where that is.
-    this.hosted.on("executed", () => learn(this.own));
-    this.hosted.on("installed", () => learn(this.own));
-    this.hosted.on("epochInstalled", (configuration) => {
-      const acceptors = this.own.filter(({ id }) => configuration.quorums.acceptors.includes(id));
-      if (configuration.number > first.number) movePointer({ configuration, acceptors });
-    });
+    this.hosted.on("executed", () => this.#follow());
+    this.hosted.on("installed", () => this.#follow());
+    this.tables = new OwnTables(this, options);
   }
 
-  /**
-   * Replaces its own tables (PROTOCOL §8): these quorums in place of the current configuration; resolves once they are
-   * installed. `servers`: all of them, and where they are. Saying it again is harmless.
-   * @throws Refused with the reason when the reconfiguration would be void.
-   */
-  async reconfigure(quorums: QuorumSpec, servers: readonly AcceptorServer[]): Promise<Configuration> {
-    for (const acceptor of servers) {
-      const { response, refused } = await this.command({ type: "adoptAcceptor", acceptor });
-      if (refused) throw new Refused("invalid_request", `the registry keeps its tables: ${response}`);
-    }
-    const configuration = await this.#propose(quorums);
-    await this.#untilInstalled(configuration);
-    return configuration;
+  #follow(): void {
+    const { learn, forget = () => {} } = this.#options;
+    learn(this.own);
+    for (const { id, state } of this.state.acceptors.values()) if (state === "retired") forget(id);
   }
 
-  /** The configuration with these quorums that is current or next after a reconfiguration command, ours or a twin's. */
-  #propose(quorums: QuorumSpec): Promise<Configuration> {
-    const wanted = JSON.stringify(quorums);
-    return this.#leading(async () => {
-      const { current, next } = this.#succession;
-      const ours = [current, next].find((epoch) => JSON.stringify(epoch?.configuration.quorums) === wanted);
-      if (ours !== undefined) return ours.configuration;
-      const expect = current.configuration.number;
-      const [reply] = await this.hosted.send([{ reconfigure: { expect, quorums } }]);
-      if (reply instanceof TheseusError) throw reply;
-      if (reply?.reply !== "reconfiguration")
-        throw new Error(`the registry answered ${JSON.stringify(reply)}`);
-      const proposed = reply.succession.next?.configuration;
-      if (reply.void === undefined && proposed !== undefined) return proposed;
-      throw new Refused("invalid_request", `the registry keeps its tables: ${reply.void}`);
-    });
+  /** As far as this process has executed, as all that it says of itself. */
+  get state(): RegistryState {
+    return this.hosted.host.replica.state as RegistryState;
   }
 
-  /** A command that is executed in an epoch proves that it is installed: nothing is voted there before (PROTOCOL §8). */
-  #untilInstalled({ number }: Configuration): Promise<void> {
-    return this.#leading(async () => {
-      const [result] = await this.hosted.send([{ command: CHANGES_NOTHING }]);
-      if (result === undefined || result instanceof TheseusError) throw result;
-      const { configuration, first } = this.#succession.current;
-      if (configuration.number < number || result.slot < first)
-        throw new Unavailable("unavailable", "the registry's new tables are not installed yet: try again");
-    });
-  }
-
-  get #succession(): Succession {
+  get succession(): Succession {
     return this.hosted.host.replica.succession as Succession;
   }
 
   /** The tables that it has or had, as far as its state tells where they are. */
   get own(): readonly AcceptorServer[] {
-    return ownAcceptors(this.hosted.host.replica.state as RegistryState);
+    return ownAcceptors(this.state);
   }
 
   /** The time that it will log next, as far as it knows: what expires does so on this clock. */
@@ -151,7 +118,7 @@ export class RegistryService {
 
   /** Executes one command. Every registry command is idempotent, so an unknown outcome is simply repeated. */
   command(command: RegistryCommand): Promise<{ response: unknown; refused: boolean }> {
-    return this.#leading(async () => {
+    return this.leading(async () => {
       const [result] = await this.hosted.send([{ command }]);
       if (result instanceof TheseusError) throw result;
       if (result?.reply !== "response") throw new Error(`the registry answered ${JSON.stringify(result)}`);
@@ -159,21 +126,16 @@ export class RegistryService {
     });
   }
 
-  /** As far as this process has executed: what is to be done, or was by now. */
-  get outbox(): RegistryState["outbox"] {
-    return (this.hosted.host.replica.state as RegistryState).outbox;
-  }
-
   /** A linearizable read of the registry's state. */
   read<Result>(query: (state: RegistryState) => Result): Promise<Result> {
-    return this.#leading(async () => {
+    return this.leading(async () => {
       await this.hosted.read();
-      return query(this.hosted.host.replica.state as RegistryState);
+      return query(this.state);
     });
   }
 
   /** Does it while leading; when a rival wins the duel, backs off at random and tries again. */
-  async #leading<Result>(act: () => Promise<Result>): Promise<Result> {
+  async leading<Result>(act: () => Promise<Result>): Promise<Result> {
     const deadline = this.#ports.elapsed() + ANSWER_MS_MAX;
     for (let attempt = 1; ; attempt++) {
       try {
@@ -192,8 +154,39 @@ export class RegistryService {
 
   async #lead(): Promise<void> {
     if (this.hosted.host.serving) return;
-    const { configuration, acceptors } = await this.#options.pointer();
-    this.#options.learn(acceptors);
-    await this.hosted.lead(configuration, LEAD_MS_MAX);
+    const { configuration } = await this.#pointer();
+    try {
+      await this.hosted.lead(configuration, LEAD_MS_MAX);
+    } catch (error) {
+      // Too few of its tables are there: the next attempt begins where those that are have been led on to.
+      if (error instanceof TheseusError && error.code === "unavailable") await this.newest();
+      throw error;
+    }
+  }
+
+  /**
+   * What the tables know of that the pointer names, without leading, and those that they name in their turn: any one
+   * that is there will do. A hint again, and never more.
+   */
+  async newest(): Promise<Pointer> {
+    const { configuration: pointed, acceptors } = await this.#pointer();
+    const later = (known: Configuration): Configuration => {
+      const { configuration } = this.succession.current;
+      return configuration.number > known.number ? configuration : known;
+    };
+    for (let known = later(pointed); ; ) {
+      await this.hosted.catchUp(known);
+      const configuration = later(known);
+      const places = new Map([...acceptors, ...this.own].map((each) => [each.id, each]));
+      const named = configuration.quorums.acceptors.flatMap((id) => places.get(id) ?? []);
+      if (configuration.number === known.number) return { configuration, acceptors: named };
+      known = configuration;
+    }
+  }
+
+  async #pointer(): Promise<Pointer> {
+    const pointer = await this.#options.pointer();
+    this.#options.learn(pointer.acceptors);
+    return pointer;
   }
 }

@@ -18,7 +18,8 @@ export function probeTables(registry: RegistryClient, stores: StorePool, ports: 
   const probe = async (): Promise<void> => {
     const { acceptors } = await registry.servers();
     if (isStopped) return;
-    const inService = acceptors.filter(({ state }) => state !== "retired");
+    // The registry's own are its leader's to watch.
+    const inService = acceptors.filter(({ state }) => state !== "retired" && state !== "own");
     for (const { id, state } of acceptors) if (state === "retired") void stores.drop(id);
     stores.learn(inService);
     // Any machine's Head will do: the answer only has to come.

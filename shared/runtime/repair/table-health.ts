@@ -54,6 +54,11 @@ export class TableHealth {
     };
   }
 
+  /** It showed something else than it was given: whatever it answers, it is no acceptor any more. */
+  distrust(acceptor: AcceptorId): void {
+    this.#record(acceptor).isGone = true;
+  }
+
   /** What is wrong with each table that something is wrong with. */
   complaints(): ReadonlyMap<AcceptorId, Suspicion> {
     const complaints = new Map<AcceptorId, Suspicion>();
