@@ -7,7 +7,7 @@ import { judge, type Verdict } from "./mutation.ts";
 
 const SEEDS_MAX = 400;
 /** A control must survive; that takes as long as it has seeds. */
-const CONTROL_SEEDS = 200;
+const CONTROL_SEEDS = 100;
 const TIMEOUT_MS = 120_000;
 
 describe("mutants", { concurrent: true }, () => {

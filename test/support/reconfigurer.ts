@@ -53,6 +53,7 @@ const self = {
   address: "",
   pid: process.pid,
 };
+process.on("disconnect", () => process.exit(1));
 const [step] = (await once(process, "message")) as [Step];
 /** Requests of the step's verb. */
 let sent = 0;
