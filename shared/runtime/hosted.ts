@@ -19,6 +19,9 @@ import type { HostOptions } from "./host-options.ts";
 /** Well inside the time that a container has between SIGTERM and SIGKILL. */
 const HAND_OVER_MS_MAX = 3_000;
 
+/** Without any progress of a reconfiguration: a new table that hangs must not keep another one from taking its place. */
+const STALLED_MS_MAX = 20_000;
+
 /** `executed`: a slot was chosen and executed here; `installed`: a snapshot stands for all slots up to this one. The others are what the process reports. */
 export interface HostedEvents {
   serving: [ballot: Ballot];
@@ -114,10 +117,24 @@ export class Hosted extends EventEmitter<HostedEvents> {
     this.#progress = progress;
     return new Promise<void>((resolve, reject) => {
       const done = (failure?: HandoverFailure): void => {
+        clearTimeout(timer);
+        this.off("executed", onLearned);
+        this.off("installed", onLearned);
         if (failure === undefined) resolve();
         else reject(notReconfigured(this.machine, failure));
       };
-      this.host.reconfigure(from, to, done, (of) => progress.set(of.acceptor, of));
+      let giveUp: (() => void) | undefined;
+      const timer = setTimeout(() => giveUp?.(), STALLED_MS_MAX);
+      // From the fence on whatever is executed here is what the old tables still have to teach.
+      const onLearned = (): void => {
+        if (this.host.reconfiguring) timer.refresh();
+      };
+      this.on("executed", onLearned);
+      this.on("installed", onLearned);
+      giveUp = this.host.reconfigure(from, to, done, (of) => {
+        progress.set(of.acceptor, of);
+        timer.refresh();
+      });
     }).finally(() => {
       this.#progress = undefined;
     });
