@@ -20,7 +20,7 @@ import type { HostOptions } from "./host-options.ts";
 const HAND_OVER_MS_MAX = 3_000;
 
 /** Without any progress of a reconfiguration: a new table that hangs must not keep another one from taking its place. */
-const STALLED_MS_MAX = 20_000;
+const STALLED_MS_MAX = 30_000;
 
 /** `executed`: a slot was chosen and executed here; `installed`: a snapshot stands for all slots up to this one. The others are what the process reports. */
 export interface HostedEvents {
