@@ -7,7 +7,7 @@ import { startDeployment, type TestDeployment } from "../test/support/deployment
 import { runCallers } from "./callers.ts";
 import { median, spread } from "./statistics.ts";
 
-const ROUNDS = 7;
+const ROUNDS = 11;
 const RUN_MS = 6_000;
 const EVERY_MS = 1_000;
 const CALLERS = 64;

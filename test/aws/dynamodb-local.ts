@@ -10,7 +10,7 @@ const VERSION = "3.3.1";
 const COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 const NEEDS = "DynamoDB Local needs Java 17 or later, and Maven to fetch it: default-jre-headless and maven";
 
-const POM = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+const POM = `<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>theseus</groupId><artifactId>dynamodb-local</artifactId><version>1</version>
   <dependencies><dependency>
