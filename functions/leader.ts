@@ -24,6 +24,7 @@ import { watchLeaders } from "../shared/runtime/repair/leader-watch.ts";
 import { observed } from "../shared/runtime/repair/observed-ports.ts";
 import { probeTables } from "../shared/runtime/repair/prober.ts";
 import { type RepairEvents, Repairer } from "../shared/runtime/repair/repairer.ts";
+import { reportSuspicions } from "../shared/runtime/repair/report.ts";
 import { TableHealth } from "../shared/runtime/repair/table-health.ts";
 import { newSigner } from "../shared/runtime/signing.ts";
 import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
@@ -148,13 +149,7 @@ function readFlags() {
 
 function reportRepairs(log: Logger): RepairEvents {
   return {
-    suspected: (acceptor, why) =>
-      log.warn({ event: "suspected", acceptor, why }, `${acceptor} is ${why}: it is being replaced`),
-    notSuspected: (acceptor, why, reason) =>
-      log.warn(
-        { event: "notSuspected", acceptor, why, reason },
-        `${acceptor} is ${why} and stays: ${reason}`,
-      ),
+    ...reportSuspicions(log),
     notRepaired: (machine, acceptor, err) =>
       log.warn(
         { event: "notRepaired", machine, acceptor, err },

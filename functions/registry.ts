@@ -15,6 +15,7 @@ import { registryInterface } from "../shared/runtime/registry/registry-http.ts";
 import { RegistryService } from "../shared/runtime/registry/registry-service.ts";
 import { observed } from "../shared/runtime/repair/observed-ports.ts";
 import { type RegistryRepairEvents, RegistryRepairer } from "../shared/runtime/repair/registry-repairer.ts";
+import { reportSuspicions } from "../shared/runtime/repair/report.ts";
 import { TableHealth } from "../shared/runtime/repair/table-health.ts";
 import { takeInThread } from "../shared/runtime/snapshots/in-thread.ts";
 import { SNAPSHOT_SLOTS } from "../shared/runtime/snapshots/pace.ts";
@@ -95,13 +96,7 @@ await runPart("registry", async (log) => {
 
 function reportRepairs(log: Logger): RegistryRepairEvents {
   return {
-    suspected: (acceptor, why) =>
-      log.warn({ event: "suspected", acceptor, why }, `${acceptor} is ${why}: it is being replaced`),
-    notSuspected: (acceptor, why, reason) =>
-      log.warn(
-        { event: "notSuspected", acceptor, why, reason },
-        `${acceptor} is ${why} and stays: ${reason}`,
-      ),
+    ...reportSuspicions(log),
     failed: (err) => log.warn({ event: "failed", err }, "the registry's tables are not all in order yet"),
   };
 }

@@ -8,13 +8,10 @@ import type { Configuration } from "./configuration.ts";
 import { type Installed, Learner } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
-import { type Ask, patience, type RequestId, Requests, type Retry } from "./requests.ts";
+import { type Ask, patience, type RequestInput, Requests, type Retry } from "./requests.ts";
 import type { Geometry, Slot } from "./slot.ts";
 
-export type FollowerInput =
-  | { readonly input: "catchUp" }
-  | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
-  | { readonly input: "resend"; readonly request: RequestId };
+export type FollowerInput = { readonly input: "catchUp" } | RequestInput;
 
 export type FollowerEffect =
   | Ask

@@ -7,13 +7,12 @@
 import { HEAD, type Outcome, type Verb } from "./acceptor.ts";
 import type { Configuration } from "./configuration.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
-import { type Ask, type RequestId, Requests, type Retry } from "./requests.ts";
+import { type Ask, type RequestInput, Requests, type Retry } from "./requests.ts";
 import { allLanes, type Geometry } from "./slot.ts";
 
 export type FoundingInput =
   | { readonly input: "found" }
-  | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
-  | { readonly input: "resend"; readonly request: RequestId }
+  | RequestInput
   /** Waited long enough for all: quorums of both kinds will do, and the rest refuse until replaced. */
   | { readonly input: "hurry" };
 

@@ -6,7 +6,7 @@
  *
  * One try, like a leader's life: whatever fails, the next try asks the registry for another configuration.
  */
-import { type Digest, HEAD, type Head, type Outcome, type Value, type Verb } from "./acceptor.ts";
+import { type Digest, HEAD, type Head, type Value, type Verb } from "./acceptor.ts";
 import { Archive } from "./archive.ts";
 import { type Ballot, birthBallot } from "./ballot.ts";
 import type { Configuration } from "./configuration.ts";
@@ -15,7 +15,7 @@ import type { Installed } from "./learner.ts";
 import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type Failure, Recovery } from "./recovery.ts";
-import { type Ask, patience, type RequestId, Requests, type Retry } from "./requests.ts";
+import { type Ask, patience, type RequestInput, Requests, type Retry } from "./requests.ts";
 import { type Geometry, laneOf, type Slot } from "./slot.ts";
 import { encodeBatch } from "./value.ts";
 
@@ -24,8 +24,7 @@ export type HandoverInput =
   | { readonly input: "copy" }
   /** End the old ballots and transfer: service stops here. The replica is nobody else's from now on. */
   | { readonly input: "fence" }
-  | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
-  | { readonly input: "resend"; readonly request: RequestId }
+  | RequestInput
   /** Waited long enough: the next try is with other tables. */
   | { readonly input: "giveUp" };
 

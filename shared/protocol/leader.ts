@@ -18,14 +18,13 @@ import type { RecentLog } from "./log.ts";
 import { type AcceptorId, QuorumSystem } from "./quorum.ts";
 import { type ReadId, Reads } from "./reads.ts";
 import { type Failure, Recovery } from "./recovery.ts";
-import { type Ask, type RequestId, Requests, type Retry } from "./requests.ts";
+import { type Ask, type RequestInput, Requests, type Retry } from "./requests.ts";
 import { type Geometry, laneOf, type Slot } from "./slot.ts";
 import { encodeBatch } from "./value.ts";
 
 export type Input =
   | { readonly input: "lead" }
-  | { readonly input: "outcome"; readonly request: RequestId; readonly outcomes: readonly Outcome[] }
-  | { readonly input: "resend"; readonly request: RequestId }
+  | RequestInput
   /** Encoded commands for the next slot; only while `admits`. `time`: the wall clock, in milliseconds. */
   | { readonly input: "propose"; readonly commands: readonly string[]; readonly time: number }
   | { readonly input: "read"; readonly read: ReadId }
