@@ -46,6 +46,16 @@ const RULES: readonly Rule[] = [
     may: ["shared/protocol/", ...COMMON, "shared/machine.ts", "shared/client/index.ts"],
   },
   // The clients' one factory is handed the SDK's classes, so that nobody loads an SDK who does not use it.
+  {
+    files: ["shared/aws/signed-fetch.ts"],
+    may: [
+      ...COMMON,
+      NODE,
+      "@aws-crypto/sha256-js",
+      "@aws-sdk/credential-provider-node",
+      "@smithy/signature-v4",
+    ],
+  },
   { files: ["shared/aws/"], may: [NODE] },
   // An SDK is used in its own adapter's files and nowhere else.
   {
