@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { Command } from "commander";
+import { addAws } from "./commands/aws.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDrain } from "./commands/drain.ts";
 import { addLog } from "./commands/log.ts";
@@ -40,7 +41,17 @@ export function theseusProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EPILOGUE);
   addGlobalOptions(program);
-  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure, addDrain, addRegistry])
+  for (const add of [
+    addDev,
+    addSend,
+    addQuery,
+    addStatus,
+    addLog,
+    addReconfigure,
+    addDrain,
+    addRegistry,
+    addAws,
+  ])
     add(program);
   return program;
 }

@@ -60,8 +60,11 @@ export function ecsService({ region, cluster, service }: ServiceName, place: Aws
     async definition(name) {
       const known = definitions.get(name);
       if (known !== undefined) return known;
-      const { taskDefinition } = await client.send(new DescribeTaskDefinitionCommand({ taskDefinition: name }));
-      if (taskDefinition === undefined) throw new Unavailable("unavailable", `there is no task definition ${name}`);
+      const { taskDefinition } = await client.send(
+        new DescribeTaskDefinitionCommand({ taskDefinition: name }),
+      );
+      if (taskDefinition === undefined)
+        throw new Unavailable("unavailable", `there is no task definition ${name}`);
       definitions.set(name, taskDefinition);
       return taskDefinition;
     },

@@ -76,7 +76,10 @@ export function awsClient<Client>(
  * Where AWS is for this process: `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, as the SDK and the aws command
  * read them, or `THESEUS_AWS=real`. @throws RangeError when that says nothing, or both.
  */
-export function awsPlace(service: "DYNAMODB" | "LAMBDA", environment = process.env): AwsPlace {
+export function awsPlace(
+  service: "CLOUDFORMATION" | "DYNAMODB" | "LAMBDA",
+  environment = process.env,
+): AwsPlace {
   const endpoint = environment[`AWS_ENDPOINT_URL_${service}`] || environment.AWS_ENDPOINT_URL;
   const isReal = environment.THESEUS_AWS === "real";
   if (isReal && endpoint)
