@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createRequire, findPackageJSON } from "node:module";
-import { delimiter, dirname, join } from "node:path";
+import { delimiter, dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { Invalid, Unavailable } from "../../shared/errors.ts";
@@ -37,28 +37,34 @@ export function assertCdk(): void {
 }
 
 export async function bootstrap(options: CdkOptions): Promise<void> {
-  await cdk(["bootstrap", `aws://${ACCOUNT}/${EMULATOR_REGION}`], options);
+  // In a folder without cdk.json, so that no app is synthesised for it.
+  await cdk(["bootstrap", `aws://${ACCOUNT}/${EMULATOR_REGION}`], options.home, options);
 }
 
 /** `context` is the app's, beside the emulator's address. @throws Unavailable with its last lines. */
 export async function deploy(context: Readonly<Record<string, string>>, options: CdkOptions): Promise<void> {
-  const all = { ...context, emulator: options.emulator };
-  const flags = Object.entries(all).flatMap(([name, value]) => ["--context", `${name}=${value}`]);
-  await cdk(["deploy", "--all", "--require-approval", "never", "--progress", "events", ...flags], options);
+  const { emulator, home } = options;
+  // Where cdk.json is.
+  const root = dirname(findPackageJSON(import.meta.url) as string);
+  const app = fileURLToPath(new URL(`../../infra/app.${IS_SOURCE ? "ts" : "js"}`, import.meta.url));
+  const node = IS_SOURCE ? "node --conditions=source" : "node";
+  const flags = [
+    ...["--app", `${node} ${relative(root, app)}`, "--output", join(home, "cdk.out")],
+    ...["--all", "--require-approval", "never", "--progress", "events"],
+    ...Object.entries({ ...context, emulator }).flatMap(([key, value]) => ["--context", `${key}=${value}`]),
+  ];
+  await cdk(["deploy", ...flags], root, options);
 }
 
-async function cdk(args: readonly string[], { emulator, home, said, signal }: CdkOptions): Promise<void> {
-  const app = fileURLToPath(new URL(`../../infra/app.${IS_SOURCE ? "ts" : "js"}`, import.meta.url));
-  const node = [process.execPath, ...(IS_SOURCE ? ["--conditions=source"] : [])];
+async function cdk(
+  args: readonly string[],
+  cwd: string,
+  { emulator, home, said, signal }: CdkOptions,
+): Promise<void> {
   const bin = createRequire(import.meta.url).resolve("aws-cdk/bin/cdk");
-  const flags = [
-    ...["--app", [...node, app].map((word) => JSON.stringify(word)).join(" ")],
-    ...["--output", join(home, "cdk.out"), "--no-notices", "--no-color", "--ci"],
-  ];
   const timeout = AbortSignal.timeout(CDK_MS_MAX);
-  const child = spawn(process.execPath, [bin, ...args, ...flags], {
-    // Where cdk.json is.
-    cwd: dirname(findPackageJSON(import.meta.url) as string),
+  const child = spawn(process.execPath, [bin, ...args, "--no-notices", "--no-color", "--ci"], {
+    cwd,
     env: environment(emulator, home),
     stdio: ["ignore", "pipe", "pipe"],
     signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),

@@ -39,9 +39,8 @@ export async function prepare(
   const main = containerDefinitions.find(({ essential }) => essential !== false);
   if (main === undefined)
     throw new Unavailable("unavailable", "the task definition has no essential container");
-  const before = (main.dependsOn ?? []).map(({ containerName }) => containerName);
-  for (const container of containerDefinitions)
-    if (before.includes(container.name)) await runToItsEnd(container, task);
+  // The main one depends on the others; an emulator may not tell of that.
+  for (const container of containerDefinitions) if (container !== main) await runToItsEnd(container, task);
   const { command, env } = commandOf(main, task);
   return {
     command,
