@@ -175,7 +175,7 @@ export class Theseus extends InRegion {
     const { founded } = new Bootstrap(this, "Bootstrap", {
       deployment,
       registry,
-      settings: { acceptors: first.acceptors, spares },
+      settings: { acceptors: first.acceptors, spares, machines: first },
     });
     this.provisioning.start(founded);
     this.leaders.service.node.addDependency(founded);
