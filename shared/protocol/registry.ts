@@ -18,6 +18,8 @@ import {
   thresholdOf,
 } from "./endorsement.ts";
 import {
+  claimLeader,
+  forgetLeader,
   keepLeaders,
   type LeaderRecord,
   type LeaderServer,
@@ -35,7 +37,7 @@ import {
   type AcceptorServer,
   clearAcceptor,
   disown,
-  keepSpares,
+  keepAcceptors,
   leastUsed,
   provisioned,
   registerAcceptor,
@@ -47,15 +49,18 @@ import {
   whyNotNew,
   whyNotTogether,
 } from "./pool.ts";
-import { ACCEPTORS_MAX, type AcceptorId, faultOf, majority, type QuorumSpec } from "./quorum.ts";
+import { ACCEPTORS_MAX, type AcceptorId, faultOf, MODES, type Mode, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
 
 export type { LeaderServer } from "./leader-pool.ts";
 export type { AcceptorServer } from "./pool.ts";
 
 export type RegistryCommand =
-  /** The first one makes configuration 1; later ones get the same answer. */
-  | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors: number }
+  /**
+   * The first one makes configuration 1; later ones get the same answer. `acceptors`: a majority of so many; absent: as
+   * the settings say.
+   */
+  | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors?: number }
   | { readonly type: "registerAcceptor"; readonly acceptor: AcceptorServer }
   /** A table is, or is about to be, one of the registry's own, in this configuration of the registry. */
   | { readonly type: "adoptAcceptor"; readonly acceptor: AcceptorServer; readonly configuration: number }
@@ -96,6 +101,8 @@ export type RegistryCommand =
     }
   | ({ readonly type: "configure" } & Partial<Settings>)
   | { readonly type: "startLeader"; readonly nonce: string }
+  /** By a process that was started without an id: answers `{leader}`, its id. */
+  | { readonly type: "claimLeader"; readonly task: string }
   | { readonly type: "retireLeader"; readonly leader: string }
   /** Its endorsements count no more, and nobody registers by its name or with its key again. */
   | { readonly type: "revokeLeader"; readonly leader: string }
@@ -119,6 +126,8 @@ interface Complete {
 }
 
 export interface Settings {
+  /** How many acceptors there are at least beside the spares; absent: others see to that. */
+  readonly acceptors?: number;
   /** How many acceptors are kept ready for repairs. */
   readonly spares: number;
   /** How many acceptors that may yet answer are replaced within ten minutes. */
@@ -127,9 +136,17 @@ export interface Settings {
   readonly leaders?: number;
   /** How many leader processes have to endorse a reconfiguration. */
   readonly endorsements: Threshold;
+  /** What a machine begins with; absent: a majority of three, which is 2f + 1 with f = 1, the talk's three servers. */
+  readonly machines?: FirstQuorums;
+}
+
+export interface FirstQuorums {
+  readonly mode: Mode;
+  readonly acceptors: number;
 }
 
 const SETTINGS: Settings = { spares: 1, replacements: 3, endorsements: "auto" };
+const MACHINES: FirstQuorums = { mode: "majority", acceptors: 3 };
 
 /** Of one machine; many more than there are ever under way. */
 const PENDING_MAX = 64;
@@ -161,6 +178,8 @@ export interface RegistryState {
   leaderNumber: number;
   /** By nonce, what was answered. */
   starts: Map<string, StartAnswer>;
+  /** By task, which leader it is, until that leader is no more. */
+  claims: Map<string, string>;
   /** When acceptors were suspected that might yet have answered: the latest ones. */
   replacedAt: number[];
   audit: AuditEntry[];
@@ -194,6 +213,7 @@ export function initialRegistry(): RegistryState {
     requests: 0,
     leaderNumber: 0,
     starts: new Map(),
+    claims: new Map(),
     replacedAt: [],
     audit: [],
   };
@@ -205,7 +225,7 @@ export function applyRegistry(
   context: RegistryContext,
 ): unknown {
   const answer = execute(state, command, context);
-  keepSpares(state, ownWaiting(state));
+  keepAcceptors(state, ownWaiting(state));
   keepLeaders(state);
   return answer;
 }
@@ -213,7 +233,7 @@ export function applyRegistry(
 function execute(state: RegistryState, command: RegistryCommand, context: RegistryContext): unknown {
   switch (command.type) {
     case "registerMachine":
-      return registerMachine(state, command.machine, command.acceptors);
+      return registerMachine(state, command);
     case "registerAcceptor":
       return registerAcceptor(state, command.acceptor);
     case "adoptAcceptor":
@@ -236,6 +256,8 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
       return configure(state, command);
     case "startLeader":
       return startLeader(state, command.nonce);
+    case "claimLeader":
+      return claimLeader(state, command.task);
     case "retireLeader":
       return retireLeader(state, command.leader);
     case "revokeLeader":
@@ -292,15 +314,20 @@ function locate(state: RegistryState, record: MachineRecord, number: number): Lo
   return { configuration, active: record.active === number, acceptors };
 }
 
-function registerMachine(state: RegistryState, machine: MachineId, count: number): Location | Refusal {
+function registerMachine(
+  state: RegistryState,
+  { machine, acceptors: asked }: Extract<RegistryCommand, { type: "registerMachine" }>,
+): Location | Refusal {
   if (!state.machines.has(machine)) {
-    if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
-      return new Refusal(`a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`);
+    const { mode, acceptors: count } =
+      asked === undefined ? (state.settings.machines ?? MACHINES) : { ...MACHINES, acceptors: asked };
+    const fault = faultOfFirst({ mode, acceptors: count });
+    if (fault !== undefined) return new Refusal(fault);
     const acceptors = leastUsed(state, count);
     if (acceptors.length < count)
       return new Refusal(`${count} acceptors are needed and ${acceptors.length} are registered`);
     serve(state, acceptors);
-    const quorums = majority(acceptors);
+    const quorums = MODES[mode](acceptors);
     const first: Configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
     state.machines.set(machine, {
       active: 0,
@@ -312,6 +339,12 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
     });
   }
   return lookup(state, machine) as Location;
+}
+
+function faultOfFirst({ mode, acceptors: count }: FirstQuorums): string | undefined {
+  if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
+    return `a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`;
+  return faultOf(MODES[mode](Array.from({ length: count }, (_, index) => `${index}` as AcceptorId)));
 }
 
 function propose(
@@ -383,16 +416,20 @@ function forgetSuperseded(record: MachineRecord): void {
 
 function configure(
   state: RegistryState,
-  { spares, replacements, leaders, endorsements }: Partial<Settings>,
+  { acceptors, spares, replacements, leaders, endorsements, machines }: Partial<Settings>,
 ): { settings: Settings } | Refusal {
-  const fault = endorsements === undefined ? undefined : faultOfThreshold(endorsements);
+  const fault =
+    (endorsements === undefined ? undefined : faultOfThreshold(endorsements)) ??
+    (machines === undefined ? undefined : faultOfFirst(machines));
   if (fault !== undefined) return new Refusal(fault);
   state.settings = {
     ...state.settings,
+    ...(acceptors === undefined ? {} : { acceptors }),
     ...(spares === undefined ? {} : { spares }),
     ...(replacements === undefined ? {} : { replacements }),
     ...(leaders === undefined ? {} : { leaders }),
     ...(endorsements === undefined ? {} : { endorsements }),
+    ...(machines === undefined ? {} : { machines }),
   };
   return { settings: state.settings };
 }
@@ -403,10 +440,10 @@ function done(state: RegistryState, id: string): unknown {
   if (request?.type === "createAcceptor" || request?.type === "startLeader")
     return new Refusal(`${id} is done when what it asks for is there`);
   if (request !== undefined) {
-    const gone = request.type === "deleteAcceptor" ? request.acceptor.id : request.leader;
-    state.acceptors.delete(gone as AcceptorId);
-    state.leaders.delete(gone);
-    state.former.add(gone);
+    if (request.type === "deleteAcceptor") {
+      state.acceptors.delete(request.acceptor.id);
+      state.former.add(request.acceptor.id);
+    } else forgetLeader(state, request.leader);
     state.outbox.delete(id);
   }
   return { done: id };

@@ -14,9 +14,11 @@ const LEADER = {
 };
 
 const GOOD: readonly object[] = [
+  { type: "registerMachine", machine: "bank/main" },
   { type: "registerMachine", machine: "bank/main", acceptors: 3 },
   { type: "registerAcceptor", acceptor: ACCEPTOR },
   { type: "registerLeader", leader: LEADER },
+  { type: "registerLeader", leader: { ...LEADER, task: "arn:aws:ecs:us-east-1:1:task/theseus-a/0f" } },
   { type: "propose", machine: "bank/main", quorums: QUORUMS, nonce: "0f", reason: { operator: "ada" } },
   {
     type: "propose",
@@ -54,10 +56,13 @@ const GOOD: readonly object[] = [
   { type: "suspectAcceptor", acceptor: "a", by: "leader-1", why: "gone" },
   { type: "clearAcceptor", acceptor: "a", by: "leader-1" },
   { type: "configure", spares: 0 },
+  { type: "configure", acceptors: 3 },
+  { type: "configure", machines: { mode: "witness", acceptors: 3 } },
   { type: "configure" },
   { type: "configure", endorsements: "auto" },
   { type: "configure", endorsements: 2 },
   { type: "startLeader", nonce: "0f" },
+  { type: "claimLeader", task: "arn:aws:ecs:us-east-1:1:task/theseus-a/0f" },
   { type: "retireLeader", leader: "leader-1" },
   { type: "revokeLeader", leader: "leader-1" },
   { type: "provisioned", request: "o1", acceptor: ACCEPTOR },
@@ -107,7 +112,7 @@ describe("garbage", () => {
       { type: "registerMachine", machine: "bank", acceptors: 3 },
       "machine, which must be a machine's name/id",
     ],
-    [{ type: "registerMachine", machine: "bank/main" }, "the command registerMachine has no acceptors"],
+    [{ type: "registerMachine" }, "the command registerMachine has no machine"],
     [{ type: "done", request: "o1", now: true }, 'has a field "now", which is not known'],
     [
       { type: "registerAcceptor", acceptor: { ...ACCEPTOR, id: "a/../b" } },
@@ -115,6 +120,10 @@ describe("garbage", () => {
     ],
     [{ type: "suspectAcceptor", acceptor: "a", by: "x", why: "moody" }, "must be one of gone, silent, slow"],
     [{ type: "configure", spares: 1e9 }, "must be a whole number from 0 to 1000"],
+    [
+      { type: "configure", machines: { mode: "quorums", acceptors: 3 } },
+      "has mode, which must be one of majority, primaryBackup, witness",
+    ],
     [{ type: "startLeader", nonce: "x".repeat(40_000) }, "the limit is"],
     [
       {
