@@ -18,10 +18,11 @@ export function listOf(name: string): readonly string[] {
     .filter((each) => each !== "");
 }
 
-/** This Region's place first, if there is one: a function in a VPC may reach no other. */
-export function openDirectory(): Directory {
-  const isHere = (location: string) => location.startsWith(`${process.env.AWS_REGION}/`);
+/** Nearest first: this Region's place, if there is one, since a function in a VPC may reach no other. */
+export function openDirectory(order: "asListed" | "nearestFirst" = "nearestFirst"): Directory {
   const locations = listOf("THESEUS_DIRECTORY");
-  const nearest = [...locations.filter(isHere), ...locations.filter((each) => !isHere(each))];
-  return new Directory(nearest.map(dynamodbDocuments));
+  const isHere = (location: string) =>
+    order === "nearestFirst" && location.startsWith(`${process.env.AWS_REGION}/`);
+  const ordered = [...locations.filter(isHere), ...locations.filter((each) => !isHere(each))];
+  return new Directory(ordered.map((location) => dynamodbDocuments(location)));
 }

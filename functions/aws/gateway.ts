@@ -9,6 +9,7 @@ import { DirectoryLeaders } from "../../shared/runtime/gateway/directory-leaders
 import { Forwarder } from "../../shared/runtime/gateway/forward.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { problemFor, problemResponse } from "../../shared/runtime/http/problem.ts";
+import type { Bindings } from "../../shared/runtime/http/routes.ts";
 import { problemOf } from "../../shared/wire.ts";
 import { openDirectory } from "./environment.ts";
 import { functionLog, once } from "./log.ts";
@@ -23,7 +24,8 @@ const gateway = once(async () => {
   const directory = openDirectory();
   const leaders = new DirectoryLeaders(directory);
   const { deployment } = await directory.registry();
-  const guarded = ofDeployment(new Forwarder(leaders, report, { deployment }).app, deployment);
+  const forwarder = new Forwarder(leaders, report, { deployment });
+  const guarded = ofDeployment<Bindings["Bindings"]>(forwarder.app, deployment);
   return { leaders, fetch: (request: Request) => guarded.fetch(request, {}) };
 });
 
@@ -46,7 +48,10 @@ app.all("*", async (c) => {
 });
 const answer = handle(app);
 
-export async function handler(event: LambdaEvent, context: LambdaContext): ReturnType<typeof answer> {
+export async function handler(
+  event: LambdaEvent,
+  context: LambdaContext,
+): Promise<Awaited<ReturnType<typeof answer>>> {
   const answered = await answer(event, context);
   if (answered.body.length <= ANSWER_BYTES_MAX / 4) return answered;
   if (Buffer.byteLength(JSON.stringify(answered)) <= ANSWER_BYTES_MAX) return answered;
