@@ -99,6 +99,11 @@ export function registryClient(url: string, fetch: Fetch = globalThis.fetch): Re
   };
 }
 
+/** One pass of what a registry in a function does not do by itself. @throws Invalid (not_found) where it does. */
+export async function maintainRegistry(url: string, fetch: Fetch): Promise<void> {
+  await askPatiently({ url, fetch }, "/v1/registry/maintain", {});
+}
+
 interface Place {
   readonly url: string;
   readonly fetch: Fetch;
