@@ -19,6 +19,12 @@ const NOBODY: ReadonlySet<string> = new Set([
   "UnrecognizedClientException",
 ]);
 const LIMITED: ReadonlySet<string> = new Set(["LimitExceededException", "OverLimit"]);
+const MISSING: ReadonlySet<string> = new Set([
+  "ClusterNotFoundException",
+  "QueueDoesNotExist",
+  "ServiceNotActiveException",
+  "ServiceNotFoundException",
+]);
 const THROTTLED: ReadonlySet<string> = new Set(["ThrottlingException", "RequestThrottled", "Throttling"]);
 const SERVER_TROUBLE = 500;
 
@@ -35,6 +41,7 @@ function whyOf({ service, action, region }: Asked, cause: unknown): string {
   if (NOBODY.has(name)) return "the credentials are no good there: see whose they are, and until when";
   if (LIMITED.has(name))
     return `a quota of the account is used up in ${region}: remove what nobody needs, or have it raised in Service Quotas`;
+  if (MISSING.has(name)) return "it is not there: deploy the stack again, or set the right name";
   if (THROTTLED.has(name)) return "too much is asked at once there: it is tried again";
   const isSilent = $metadata === undefined && (code !== undefined || /Timeout|Abort/.test(name));
   if (isSilent || ($metadata?.httpStatusCode ?? 0) >= SERVER_TROUBLE)
