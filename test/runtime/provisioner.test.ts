@@ -22,6 +22,7 @@ import { OutboxRelay } from "../../shared/runtime/provisioner/outbox-relay.ts";
 import { Provisioner } from "../../shared/runtime/provisioner/provisioner.ts";
 import { sweep } from "../../shared/runtime/provisioner/sweeper.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
+import { provisioningOf } from "../../shared/runtime/registry/registry-http.ts";
 import { createSqliteTable } from "../../shared/storage/sqlite.ts";
 import { until } from "../support/deployment.ts";
 import { CONTEXT, keyOf } from "../support/endorsing.ts";
@@ -50,15 +51,7 @@ const registry: Pick<RegistryClient, "command" | "provisioning"> = {
     after(command);
     return answer;
   },
-  provisioning: async () =>
-    structuredClone({
-      outbox: [...state.outbox.values()],
-      acceptors: [...state.acceptors.values()],
-      leaders: [...state.leaders.values()],
-      claims: [...state.claims].map(([task, leader]) => ({ task, leader })),
-      former: [...state.former],
-      settings: state.settings,
-    }),
+  provisioning: async () => structuredClone(provisioningOf(state)),
 };
 const queue: Queue = {
   send: async (body) => void sent.push(body),
