@@ -1,15 +1,16 @@
 /** Leader processes watching each other, on real sockets. */
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, it, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
+import { newCertificate } from "../../shared/runtime/http/certificate.ts";
+import { type Certificate, serve } from "../../shared/runtime/http/serve.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -32,14 +33,18 @@ interface Node {
 }
 
 let made = 0;
-async function node({ deployment = "one", led = [] as readonly Led[], oldest = 1 } = {}): Promise<Node> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+async function node({
+  deployment = "one",
+  led = [] as readonly Led[],
+  oldest = 1,
+  certificate = undefined as Certificate | undefined,
+} = {}): Promise<Node> {
+  const { server, url: address } = await serve(
+    { fetch: () => new Response() },
+    { port: 0, ...(certificate === undefined ? {} : { certificate }) },
+  );
   const id = `leader-${++made}`;
   const process = String(made).padStart(32, "0") as ProcessId;
-  const address = `http://127.0.0.1:${port}`;
   const followed: Slot[] = [];
   const send: ((slot: Slot, text: string) => void)[] = [];
   const peers = new Peers({
@@ -196,6 +201,44 @@ test("machines on the same tables say only once where those are", () => {
   expect(text.split("a2.sqlite").length).toBe(2);
   const message = decodeMessage(text);
   expect(message.type === "leads" && ledIn(message)).toEqual(all);
+});
+
+describe("over TLS", () => {
+  it("peers find each other by addresses that name their certificates", async () => {
+    const [one, other] = [
+      await node({ certificate: await newCertificate() }),
+      await node({ certificate: await newCertificate(), led: [led()] }),
+    ];
+    const leads = once(one.peers, "leads");
+    const back = once(other.peers, "live");
+    one.peers.watch(other.address);
+    expect((await leads)[0]).toMatchObject({ address: other.address });
+    expect((await back)[0]).toMatchObject({ address: one.address });
+  });
+
+  it("nobody is told anything behind another certificate than the address names", async () => {
+    const [one, other] = [
+      await node({ certificate: await newCertificate() }),
+      await node({ certificate: await newCertificate() }),
+    ];
+    let upgrades = 0;
+    other.server.on("upgrade", () => upgrades++);
+    const { origin } = new URL(other.address);
+    const refused = once(other.server, "connection").then(([socket]) => once(socket, "close"));
+    one.peers.watch(`${origin}/#sha256=${"ab".repeat(32)}`);
+    await refused;
+    expect(upgrades).toBe(0);
+    expect(one.peers.live).toEqual([]);
+    one.peers.watch(other.address);
+    await one.peers.met(1);
+    expect(upgrades).toBe(1);
+  });
+
+  it("what is no address is ignored, since others say it", async () => {
+    const { peers } = await node();
+    for (const text of ["", "leader-1", "https://127.0.0.1:1/#sha256=short"]) peers.watch(text);
+    expect(peers.silent).toEqual([]);
+  });
 });
 
 test.each([["a browser", { origin: "http://evil.example" }]])("%s cannot listen", async (_, headers) => {

@@ -4,9 +4,11 @@
  */
 import { EventEmitter, once } from "node:events";
 import type { Server } from "node:http";
+import { addressIn } from "../../client/addresses.ts";
 import { type Ballot, parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
+import { PeerCalls } from "./calls.ts";
 import { type Identity, type Led, ledIn, type PeerMessage, type Use } from "./message.ts";
 import { type Follow, Watched } from "./watched.ts";
 import { Watcher } from "./watcher.ts";
@@ -52,6 +54,7 @@ export interface PeersOptions {
 }
 
 export class Peers extends EventEmitter<PeersEvents> {
+  readonly calls = new PeerCalls();
   readonly #self: Identity;
   readonly #watched: Watched;
   readonly #watchers = new Map<string, Watcher>();
@@ -70,9 +73,10 @@ export class Peers extends EventEmitter<PeersEvents> {
     });
   }
 
-  /** Watches whoever answers at the address, from now on. */
-  watch(address: string): void {
-    if (address === this.#self.address || this.#watchers.has(address)) return;
+  /** Watches whoever answers at the address, from now on; what is no address is ignored, since others say it. */
+  watch(text: string): void {
+    const address = addressIn(text);
+    if (address === undefined || address === this.#self.address || this.#watchers.has(address)) return;
     const watcher = new Watcher(address, this.#self, {
       live: (peer) => this.#greeted(peer),
       suspected: (peer) => this.#suspected(peer),
@@ -179,6 +183,7 @@ export class Peers extends EventEmitter<PeersEvents> {
   close(): void {
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watched.close();
+    this.calls.close();
   }
 
   #greeted(peer: Identity): void {
