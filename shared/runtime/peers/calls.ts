@@ -3,6 +3,8 @@ import { Exchange } from "../../client/exchange.ts";
 import { Unavailable } from "../../errors.ts";
 import { errorOf, isProblem } from "../../wire.ts";
 import { DEPLOYMENT_HEADER } from "../http/deployment-guard.ts";
+import type { Credentials } from "../tokens/credentials.ts";
+import { TOKEN_HEADER } from "../tokens/token.ts";
 import type { Identity } from "./message.ts";
 
 export interface PeerRequest {
@@ -13,9 +15,20 @@ export interface PeerRequest {
   readonly withinMs: number;
 }
 
+/** What shows the leader at that address who asks. */
+export function peerHeaders(credentials: Credentials | undefined, address: string): Record<string, string> {
+  return credentials === undefined ? {} : { [TOKEN_HEADER]: credentials.tokenFor(address) };
+}
+
 export class PeerCalls {
+  readonly #credentials: Credentials | undefined;
   readonly #exchange = new Exchange();
   readonly #closed = new AbortController();
+
+  /** Without credentials nobody is asked for any: on one machine, whoever reaches a leader may ask. */
+  constructor(credentials?: Credentials) {
+    this.#credentials = credentials;
+  }
 
   /** The answer's JSON. @throws the error that the peer answers with; Unavailable when it does not answer. */
   async ask(
@@ -25,7 +38,11 @@ export class PeerCalls {
     const request = {
       method: body === undefined ? "GET" : "POST",
       path,
-      headers: { "content-type": "application/json", [DEPLOYMENT_HEADER]: deployment },
+      headers: {
+        "content-type": "application/json",
+        [DEPLOYMENT_HEADER]: deployment,
+        ...peerHeaders(this.#credentials, address),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
     };
     const patience = { deadlineMs: withinMs, patienceMs: withinMs, giveUp: () => true };

@@ -8,6 +8,8 @@ import { backoffMs } from "../../backoff.ts";
 import { PinningAgent, type PinOptions, parseAddress } from "../../client/pinned.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
+import type { Credentials } from "../tokens/credentials.ts";
+import { peerHeaders } from "./calls.ts";
 import { decodeMessage, encodeMessage, type Identity, PEER_FORMAT, type PeerMessage } from "./message.ts";
 import { BEAT_MS, PEER_PATH } from "./watched.ts";
 
@@ -30,6 +32,7 @@ export class Watcher {
   readonly #url: URL;
   readonly #pin: PinOptions & Pick<ClientOptions, "agent">;
   readonly #self: Identity;
+  readonly #credentials: Credentials | undefined;
   readonly #events: WatcherEvents;
   readonly #timer: NodeJS.Timeout;
   #socket: WebSocket | undefined;
@@ -42,7 +45,7 @@ export class Watcher {
   #isClosed = false;
 
   /** @throws RangeError for a text that is no address. */
-  constructor(address: string, self: Identity, events: WatcherEvents) {
+  constructor(address: string, self: Identity, credentials: Credentials | undefined, events: WatcherEvents) {
     const known = parseAddress(address);
     if (known === undefined) throw new RangeError(`not the address of a leader: ${address}`);
     const { origin, ...pin } = known;
@@ -50,6 +53,7 @@ export class Watcher {
     this.#url = new URL(PEER_PATH, origin.replace(/^http/, "ws"));
     this.#pin = origin.startsWith("https:") ? { ...pin, agent: AGENT } : {};
     this.#self = self;
+    this.#credentials = credentials;
     this.#events = events;
     this.#timer = setInterval(() => this.#look(), BEAT_MS);
     this.#dial();
@@ -80,6 +84,7 @@ export class Watcher {
     const options: ClientOptions & PinOptions = {
       handshakeTimeout: SUSPECT_AFTER_MS,
       perMessageDeflate: false,
+      headers: peerHeaders(this.#credentials, this.address),
       ...this.#pin,
     };
     const socket = new WebSocket(this.#url, options);
