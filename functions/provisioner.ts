@@ -38,6 +38,7 @@ await runPart("provisioner", async (log) => {
     orphan: (table: string) => log.info({ event: "orphan", table }, `${table} was nobody's, and is deleted`),
     lostSpare: (acceptor: string) =>
       log.warn({ event: "lostSpare", acceptor }, `the spare ${acceptor} is gone`),
+    endedLeader: (leader: string) => log.warn({ event: "endedLeader", leader }, `${leader} has ended`),
   };
   const app = { fetch: () => Response.json({ status: "ok" }) };
   const served = await serve(app, { port: Number(values.port ?? 0), report });
