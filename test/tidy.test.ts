@@ -28,6 +28,7 @@ const NODE = "node:";
 /** Interfaces that adapters implement. */
 const PORTS = [
   "shared/storage/store.ts",
+  "shared/storage/documents.ts",
   "shared/provision/queue.ts",
   "shared/provision/tables.ts",
   "shared/provision/launcher.ts",
@@ -48,10 +49,20 @@ const RULES: readonly Rule[] = [
     may: ["shared/protocol/", ...COMMON, "shared/machine.ts", "shared/client/index.ts"],
   },
   // The clients' one factory is handed the SDK's classes, so that nobody loads an SDK who does not use it.
+  {
+    files: ["shared/aws/signed-fetch.ts"],
+    may: [
+      ...COMMON,
+      NODE,
+      "@aws-crypto/sha256-js",
+      "@aws-sdk/credential-provider-node",
+      "@smithy/signature-v4",
+    ],
+  },
   { files: ["shared/aws/"], may: [NODE] },
   // An SDK is used in its own adapter's files and nowhere else.
   {
-    files: ["dynamodb", "dynamodb-table", "dynamodb-verbs", "dynamodb-items"].map(
+    files: ["dynamodb", "dynamodb-table", "dynamodb-verbs", "dynamodb-items", "documents-dynamodb"].map(
       (name) => `shared/storage/${name}.ts`,
     ),
     may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE, "@aws-sdk/client-dynamodb"],
