@@ -18,6 +18,7 @@ import { found } from "../../shared/runtime/found.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { serve } from "../../shared/runtime/http/serve.ts";
+import { PeerCalls } from "../../shared/runtime/peers/calls.ts";
 import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
@@ -312,7 +313,7 @@ describe("endorsements are gathered", () => {
 
   async function gather(endorser: Endorser, ...peers: Identity[]) {
     const gathered = await gatherEndorsements(
-      { endorser, registry, self, peers: () => peers },
+      { endorser, registry, self, peers: () => peers, calls: new PeerCalls() },
       MACHINE,
       configuration,
     );
@@ -435,7 +436,7 @@ describe("a reconfiguration", () => {
       from: await registry.lookup(MACHINE),
       quorums,
       cause: override === undefined ? { reason: BY_OPERATOR } : { reason: BY_OPERATOR, override },
-      gathering: { endorser, registry: asking, self, peers: () => [] },
+      gathering: { endorser, registry: asking, self, peers: () => [], calls: new PeerCalls() },
       registry: asking,
       stores,
       ports: ports(),
