@@ -23,6 +23,8 @@ Examples:
   theseus reconfigure bank/main --replace a1-0123…
   theseus drain leader-1
   theseus registry reconfigure --replace r1-0123…
+  theseus aws local
+  theseus status --stack theseus-bank
 
 Exit codes:
   0  done; a command that its machine refused was executed too, and "refused" is said

@@ -9,6 +9,7 @@ import { Invalid, OutcomeUnknown, Unavailable } from "../../shared/errors.ts";
 import { BODY_BYTES_MAX } from "../../shared/limits.ts";
 import { problemFor, problemResponse, type Report } from "../../shared/runtime/http/problem.ts";
 import { type Served, serve } from "../../shared/runtime/http/serve.ts";
+import { TOKEN_HEADER } from "../../shared/runtime/tokens/token.ts";
 import { OperatorTokens } from "./operator-tokens.ts";
 
 export interface ProxyOptions {
@@ -45,10 +46,10 @@ export function startProxy({ gateway, registry, port, fetch, report }: ProxyOpti
   const forward = async (request: Request) => {
     const { pathname, search } = new URL(request.url);
     const { method } = request;
-    const token = await tokens.for(method, pathname);
+    const token = await tokens.for(pathname);
     const headers = {
       ...forwarded(request.headers),
-      ...(token === undefined ? {} : { "theseus-token": token }),
+      ...(token === undefined ? {} : { [TOKEN_HEADER]: token }),
     };
     const body = await bodyOf(request);
     return answerOf(await say(fetch, new URL(`${pathname}${search}`, gateway), { method, headers, ...body }));

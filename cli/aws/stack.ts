@@ -24,6 +24,8 @@ export interface Stack {
   /** The leaders', of ECS. */
   readonly cluster: string;
   readonly service: string;
+  /** Where its tables are. */
+  readonly regions: readonly string[];
 }
 
 /** The names of the stack's outputs (infra). */
@@ -33,12 +35,13 @@ const OUTPUTS = {
   registry: "RegistryUrl",
   cluster: "Cluster",
   service: "Service",
+  directory: "Directory",
   sandbox: "Sandbox",
 } as const;
 
 /** @throws a TheseusError in a sentence: no such stack, no right, a stack that is no deployment or is half made. */
 export async function findStack(name: string, where: Where): Promise<Stack> {
-  const described = await describe(name, where);
+  const described = await describeStack(name, where);
   if (described === undefined)
     throw new Invalid(
       "not_found",
@@ -48,7 +51,7 @@ export async function findStack(name: string, where: Where): Promise<Stack> {
 }
 
 /** Undefined: there is none. */
-async function describe(name: string, { region, place }: Where): Promise<Described | undefined> {
+export async function describeStack(name: string, { region, place }: Where): Promise<Described | undefined> {
   const client = awsClient(CloudFormationClient, region, place);
   try {
     const { Stacks = [] } = await client.send(new DescribeStacksCommand({ StackName: name }));
@@ -66,6 +69,7 @@ export function placeName({ region, place }: Where): string {
   return "aws" in place ? region : `${region} of the emulator at ${place.endpoint}`;
 }
 
+/** @throws a TheseusError in a sentence, for a stack that is no deployment or is half made. */
 export function stackOf(name: string, { StackId = "", StackStatus, Outputs = [] }: Described): Stack {
   const status = String(StackStatus);
   const [, , , region = "", account = ""] = StackId.split(":");
@@ -75,8 +79,11 @@ export function stackOf(name: string, { StackId = "", StackStatus, Outputs = [] 
   const isWhole = deployment !== "" && gateway !== "" && registry !== "";
   if (/^(DELETE|ROLLBACK|CREATE_FAILED|REVIEW)/.test(status) || !isWhole) throw unusable(name, status);
   const sandbox = said("sandbox") === "true";
+  const regions = said("directory")
+    .split(",")
+    .map((location) => location.split("/")[0] ?? "");
   const service = { cluster: said("cluster"), service: said("service") };
-  return { name, account, region, status, deployment, sandbox, gateway, registry, ...service };
+  return { name, account, region, status, deployment, sandbox, gateway, registry, regions, ...service };
 }
 
 /** A stack that is being updated, or whose update was rolled back, has its outputs, and what it runs goes on. */

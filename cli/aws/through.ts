@@ -1,6 +1,7 @@
 /** A command's way to its deployment: straight to an address, or to a stack on AWS by way of a proxy of its own. */
 import { signedFetch } from "../../shared/aws/signed-fetch.ts";
 import { Forbidden, TheseusError, Unavailable } from "../../shared/errors.ts";
+import { stopSignal } from "../dev/signals.ts";
 import { confirm } from "./confirm.ts";
 import { startProxy } from "./proxy.ts";
 import { findStack, type Stack } from "./stack.ts";
@@ -30,8 +31,25 @@ export async function throughStack(
   }
 }
 
+/** Until Ctrl-C or SIGTERM. */
+export async function proxyUntilStopped(
+  { stack: name, region }: StackOptions,
+  port: number,
+  ready: (url: string) => void,
+): Promise<void> {
+  const where = whereIs(region);
+  const proxy = await openProxy(await findStack(name, where), where, port);
+  try {
+    const told = stopSignal(() => process.exit(1));
+    ready(proxy.url);
+    await told;
+  } finally {
+    await proxy.close();
+  }
+}
+
 /** @throws a TheseusError in a sentence, when the gateway's function cannot be called. */
-export async function openProxy({ gateway, registry }: Stack, { place }: Where, port: number) {
+async function openProxy({ gateway, registry }: Stack, { place }: Where, port: number) {
   const fetch = signedFetch();
   const report = (error: unknown) => process.stderr.write(`theseus: ${(error as Error).message}\n`);
   await assertCallable(fetch, gateway, place);

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import * as args from "../arguments.ts";
 import { cacheFolder } from "../aws/cache.ts";
 import type { GlobalOptions } from "../options.ts";
-import { printLine } from "../output.ts";
+import { printJson, printLine, printNote } from "../output.ts";
 
 const PORT = 7707;
 const NAME = "bank";
@@ -19,13 +19,30 @@ The leaders are processes of this machine, as many as the service of ECS wants.
   curl http://127.0.0.1:7707/v1/status
 `;
 
-interface LocalOptions extends GlobalOptions {
+const DESTROY_HELP = `
+A sandbox goes with everything that it knew. Of any other deployment only the stack goes: its tables stay, and the same
+name deployed again goes on from them. --delete-state NAME, with the deployment's name, deletes them too, for good. On
+AWS it is asked first whether account and Region are meant, or --yes says so.
+`;
+
+interface ProxyOptions extends GlobalOptions {
   readonly port: number;
+}
+interface DestroyOptions extends GlobalOptions {
+  readonly deleteState?: string;
+}
+interface LocalOptions extends ProxyOptions {
   readonly name: string;
 }
 
 export function addAws(program: Command): void {
   const aws = program.command("aws").description("a deployment on AWS, or on an emulator of AWS");
+  addLocal(aws);
+  addProxy(aws);
+  addDestroy(aws);
+}
+
+function addLocal(aws: Command): void {
   aws
     .command("local")
     .description("deploy the CDK app to an emulator on this machine, and run it there end to end")
@@ -36,6 +53,54 @@ export function addAws(program: Command): void {
     .action((file: string, _: unknown, self: Command) =>
       runLocal(file, self.optsWithGlobals<LocalOptions>()),
     );
+}
+
+function addProxy(aws: Command): void {
+  aws
+    .command("proxy")
+    .description("an address on this machine that signs requests and forwards them to a stack's gateway")
+    .option("--port <number>", "the address is http://127.0.0.1:PORT; 0: any free port", args.port, PORT)
+    .action((_: unknown, self: Command) => runProxy(self.optsWithGlobals<ProxyOptions>()));
+}
+
+async function runProxy({ stack, region, port, json }: ProxyOptions): Promise<void> {
+  const name = named(stack);
+  const { proxyUntilStopped } = await import("../aws/through.ts");
+  await proxyUntilStopped({ stack: name, region }, port, (url) => {
+    if (json) printJson({ event: "ready", url });
+    else printLine(`${name} answers at ${url}; stop with Ctrl-C`);
+  });
+}
+
+function addDestroy(aws: Command): void {
+  aws
+    .command("destroy")
+    .description("remove a stack; of a sandbox, everything")
+    .option("--delete-state <name>", "delete the tables of this deployment, too", deploymentName)
+    .addHelpText("after", DESTROY_HELP)
+    .action((_: unknown, self: Command) => runDestroy(self.optsWithGlobals<DestroyOptions>()));
+}
+
+async function runDestroy({ stack, region, yes, deleteState, json }: DestroyOptions): Promise<void> {
+  const { destroy } = await import("../aws/destroy.ts");
+  const { whereIs } = await import("../aws/where.ts");
+  const destroyed = await destroy({
+    stack: named(stack),
+    where: whereIs(region),
+    yes: yes === true,
+    deleteState,
+    tell: printNote,
+  });
+  if (json) return printJson(destroyed);
+  const { kept, deleted } = destroyed;
+  printLine(`the stack is gone, and ${deleted.length} tables with it`);
+  if (kept.length > 0)
+    printLine(`still there, for whoever deploys the same name again:\n  ${kept.join("\n  ")}`);
+}
+
+function named(stack: string | undefined): string {
+  if (stack === undefined) throw new InvalidArgumentError("Say which: --stack NAME.");
+  return stack;
 }
 
 async function runLocal(file: string, { port, name, json }: LocalOptions): Promise<void> {
