@@ -47,9 +47,5 @@ export function startTaskProcess({ part, command, env, report }: TaskProcessOpti
       await ended.promise;
       clearTimeout(stuck);
     },
-    kill() {
-      isStopping = true;
-      child.kill("SIGKILL");
-    },
   };
 }

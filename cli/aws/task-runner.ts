@@ -13,8 +13,6 @@ export interface TaskProcess {
   readonly ended: Promise<string>;
   /** Lets it finish; resolves when it is gone. */
   stop(): Promise<void>;
-  /** At once, and nothing is waited for. */
-  kill(): void;
 }
 
 export interface TaskRunnerOptions {
@@ -56,11 +54,6 @@ export class TaskRunner {
     await this.#following;
     await Promise.all([...this.#processes.values()].map((each) => each.stop()));
     await Promise.all(this.#stopping);
-  }
-
-  kill(): void {
-    this.#over.abort();
-    for (const each of this.#processes.values()) each.kill();
   }
 
   async #follow(complete: () => void): Promise<void> {
