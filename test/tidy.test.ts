@@ -126,6 +126,12 @@ const RULES: readonly Rule[] = [
     files: ["shared/client/"],
     may: ["shared/protocol/", ...COMMON, ...PORTS, "shared/machine.ts", NODE, "ws"],
   },
+  // Behind Lambda's events stands the same interface as behind a server.
+  {
+    files: ["functions/aws/"],
+    may: ["shared/", NODE, "hono", "pino", "@aws-lambda-powertools/batch"],
+    mayTypes: ["aws-lambda"],
+  },
   { files: ["functions/"], may: ["shared/", NODE, "pino"] },
   ...[
     { files: ["cli/aws/stack.ts", "cli/aws/destroy.ts"], sdk: "@aws-sdk/client-cloudformation" },

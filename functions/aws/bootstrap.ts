@@ -23,13 +23,14 @@ const PERMISSION_MS_MAX = 90_000;
 const ASK_AGAIN_MS = 3_000;
 /** A table may be made by somebody while others are deleted. */
 const DELETIONS_MAX = 20;
+const WHOLE_NUMBER = /^\d+$/;
 
 interface Properties {
   readonly ServiceToken: string;
   readonly name: string;
   readonly registryAddress: string;
   /** CloudFormation makes a text of everything. */
-  readonly settings: Readonly<Record<"acceptors" | "spares" | "endorsements", string>>;
+  readonly settings: Readonly<Record<string, string>>;
   readonly sandbox: string;
 }
 type Event = CloudFormationCustomResourceEvent<Properties>;
@@ -41,18 +42,22 @@ export async function handler(
   context: Pick<Context, "getRemainingTimeInMillis">,
 ): Promise<void> {
   const physicalId = "PhysicalResourceId" in event ? event.PhysicalResourceId : idOf(event);
-  try {
-    const late = sleep(context.getRemainingTimeInMillis() - LAST_WORDS_MS, undefined, { ref: false });
-    const tooLate = late.then(() => {
-      throw new Error("it took too long: deploy again, which goes on from what there is");
-    });
-    const data = await Promise.race([carryOut(event), tooLate]);
-    await answerCloudFormation(event, { physicalId, data });
-  } catch (err) {
-    const failure = err instanceof Error ? err.message : String(err);
-    log.error({ event: "failed", request: event.RequestType, err }, failure);
-    await answerCloudFormation(event, { physicalId, failure });
-  }
+  const outcome = await inTime(carryOut(event), context.getRemainingTimeInMillis() - LAST_WORDS_MS).then(
+    (data) => ({ data }),
+    (err: unknown) => {
+      const failure = err instanceof Error ? err.message : String(err);
+      log.error({ event: "failed", request: event.RequestType, err }, failure);
+      return { failure };
+    },
+  );
+  await answerCloudFormation(event, { physicalId, ...outcome });
+}
+
+async function inTime<Result>(work: Promise<Result>, ms: number): Promise<Result> {
+  const late = sleep(ms, undefined, { ref: false }).then(() => {
+    throw new Error("it took too long: deploy again, which goes on from what there is");
+  });
+  return Promise.race([work, late]);
 }
 
 function idOf({ ResourceProperties }: Event): string {
@@ -91,13 +96,12 @@ async function setUp({ registryAddress, settings }: Properties): Promise<Record<
 }
 
 /** The registry checks them. */
-function configureOf({ acceptors, spares, endorsements }: Properties["settings"]): RegistryCommand {
-  return {
-    type: "configure",
-    acceptors: Number(acceptors),
-    spares: Number(spares),
-    endorsements: endorsements === "auto" ? endorsements : Number(endorsements),
-  };
+function configureOf(settings: Properties["settings"]): RegistryCommand {
+  const values = Object.entries(settings).map(([name, text]) => [
+    name,
+    WHOLE_NUMBER.test(text) ? Number(text) : text,
+  ]);
+  return { type: "configure", ...Object.fromEntries(values) };
 }
 
 async function onceAllowed(act: () => Promise<unknown>): Promise<void> {

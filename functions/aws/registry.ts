@@ -8,7 +8,6 @@ import { Hono } from "hono";
 import { handle } from "hono/aws-lambda";
 import type { LeaderServer } from "../../shared/protocol/registry.ts";
 import { AWS_DRAIN_MS } from "../../shared/provision/aws.ts";
-import { openSqsQueue } from "../../shared/provision/sqs.ts";
 import type { Directory } from "../../shared/runtime/directory.ts";
 import { problemFor, problemResponse } from "../../shared/runtime/http/problem.ts";
 import { OutboxRelay } from "../../shared/runtime/provisioner/outbox-relay.ts";
@@ -18,8 +17,9 @@ import type { RegistryService } from "../../shared/runtime/registry/registry-ser
 import { SNAPSHOT_SLOTS } from "../../shared/runtime/snapshots/pace.ts";
 import { reportSnapshots } from "../../shared/runtime/snapshots/report.ts";
 import { openDynamodb } from "../../shared/storage/open-dynamodb.ts";
-import { environment, openDirectory } from "./environment.ts";
+import { openDirectory } from "./environment.ts";
 import { functionLog, once } from "./log.ts";
+import { openQueue } from "./provisioning.ts";
 
 const log = functionLog("registry");
 const report = (err: unknown) => log.error({ event: "error", err });
@@ -28,7 +28,7 @@ const registry = once(async () => {
   const directory = openDirectory();
   const { first } = await directory.registry();
   const relay = new OutboxRelay({
-    queue: openSqsQueue(environment("THESEUS_QUEUE_URL")),
+    queue: openQueue(),
     drainMs: AWS_DRAIN_MS,
   });
   const hint = leadersHint(directory);
@@ -57,14 +57,12 @@ export const handler = handle(app);
 function leadersHint(directory: Directory): (service: RegistryService) => Promise<void> {
   let told = "";
   return async ({ state, hosted }) => {
-    const live = [...state.leaders.values()].filter((leader) => leader.state === "live").map(serverOf);
+    const live = [...state.leaders.values()].flatMap(({ state, ...leader }): LeaderServer[] =>
+      state === "live" ? [leader] : [],
+    );
     const written = JSON.stringify(live);
     if (written === told) return;
     await directory.tellLeaders(live, hosted.host.replica.applied);
     told = written;
   };
-}
-
-function serverOf({ id, process, address, publicKey }: LeaderServer): LeaderServer {
-  return { id, process, address, publicKey };
 }

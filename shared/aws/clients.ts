@@ -72,14 +72,14 @@ export function awsClient<Client>(
   });
 }
 
+/** As the names of environment variables have it. */
+type Service = "CLOUDFORMATION" | "DYNAMODB" | "ECS" | "LAMBDA" | "SQS";
+
 /**
  * Where AWS is for this process: `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, as the SDK and the aws command
  * read them, or `THESEUS_AWS=real`. @throws RangeError when that says nothing, or both.
  */
-export function awsPlace(
-  service: "CLOUDFORMATION" | "DYNAMODB" | "LAMBDA",
-  environment = process.env,
-): AwsPlace {
+export function awsPlace(service: Service, environment = process.env): AwsPlace {
   const endpoint = environment[`AWS_ENDPOINT_URL_${service}`] || environment.AWS_ENDPOINT_URL;
   const isReal = environment.THESEUS_AWS === "real";
   if (isReal && endpoint)

@@ -11,6 +11,7 @@ import {
   PutItemCommand,
   ResourceInUseException,
   ResourceNotFoundException,
+  UpdateContinuousBackupsCommand,
   UpdateTableCommand,
   waitUntilTableExists,
   waitUntilTableNotExists,
@@ -33,17 +34,28 @@ export function dynamodbDocuments(location: string): Documents {
   return new DynamodbDocuments(client, table, location);
 }
 
-/** There is one when it resolves, whoever made it. */
+/** There is one when it resolves, whoever made it, with point-in-time recovery if it is to be protected. */
 export async function makeDocumentsTable(location: string, options: Omit<NewTable, "name">): Promise<void> {
   const { client, table } = placeOf(location);
   try {
-    await createDynamodbTable(client, { ...options, name: table });
-  } catch (error) {
-    if (!(error instanceof ResourceInUseException)) throw error;
-    await waitUntilTableExists({ client, maxWaitTime: TABLE_SECONDS_MAX }, { TableName: table });
+    await createUnlessThere(client, { ...options, name: table });
+    if (options.isProtected) await client.send(new UpdateContinuousBackupsCommand(backupsOf(table)));
   } finally {
     client.destroy();
   }
+}
+
+async function createUnlessThere(client: DynamoDBClient, table: NewTable): Promise<void> {
+  try {
+    await createDynamodbTable(client, table);
+  } catch (error) {
+    if (!(error instanceof ResourceInUseException)) throw error;
+    await waitUntilTableExists({ client, maxWaitTime: TABLE_SECONDS_MAX }, { TableName: table.name });
+  }
+}
+
+function backupsOf(TableName: string) {
+  return { TableName, PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } };
 }
 
 /** Gone for good when it resolves, whatever protected it, and also when there was none. */

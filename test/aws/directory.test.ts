@@ -11,12 +11,14 @@ import { FaultyDynamodb, faults } from "../support/faulty-dynamodb.ts";
 import { placeOf, pointerOf } from "../support/registry-places.ts";
 
 const REGIONS = ["us-east-1", "eu-central-1"];
-const options = { tags: { "theseus:deployment": "test" }, isProtected: true };
+const tags = { "theseus:deployment": "test" };
 
 describe.each([
-  ["DynamoDB Local", inject("dynamodbLocal")],
-  ["MiniStack", inject("ministack")],
-])("a directory on %s", (_, endpoint) => {
+  // It knows no backups.
+  ["DynamoDB Local", inject("dynamodbLocal"), false],
+  ["MiniStack", inject("ministack"), true],
+])("a directory on %s", (_, endpoint, isProtected) => {
+  const options = { tags, isProtected };
   let locations: readonly string[];
 
   beforeEach(async () => {
@@ -50,7 +52,7 @@ describe.each([
   test("moves only forward, whoever moves it", async () => {
     await directory().make(placeOf("a"));
     const numbers = [6, 2, 4, 3, 5];
-    await Promise.all(numbers.map((number) => directory().move(pointerOf(number, "r1", "r2", `r${number}`))));
+    await Promise.all(numbers.map((number) => directory().move(pointerOf(number, "r1", "r2", `n${number}`))));
     for (const location of locations)
       expect((await directory([location]).registry()).configuration.number).toBe(6);
   });

@@ -54,7 +54,7 @@ describe("where the registry is", () => {
   test("of those who move it at once the newest wins", async () => {
     await directory.make(placeOf("a"));
     const numbers = [4, 2, 5, 3];
-    await Promise.all(numbers.map((number) => directory.move(pointerOf(number, "r1", "r2", `r${number}`))));
+    await Promise.all(numbers.map((number) => directory.move(pointerOf(number, "r1", "r2", `n${number}`))));
     expect((await directory.registry()).configuration.number).toBe(5);
     expect((await only(there).registry()).configuration.number).toBe(5);
   });

@@ -45,8 +45,7 @@ export async function bootstrapRegistry(options: BootstrapOptions): Promise<Regi
   const offered = known ?? (await foundNew(options));
   // Whoever does not know whether it was taken deletes nothing.
   const place = await directory.make(offered);
-  if (place.deployment !== offered.deployment)
-    for (const acceptor of offered.acceptors) await tables.delete(acceptor);
+  if (place.deployment !== offered.deployment) await remove(tables, offered.acceptors);
   await directory.readdress(address);
   return { ...place, address };
 }
@@ -63,14 +62,18 @@ async function foundNew({ tables, open, address }: BootstrapOptions): Promise<Re
     const ports = productionPorts((acceptor) => stores.get(acceptor));
     await found(ports, REGISTRY, first, REGISTRY_GEOMETRY);
   } catch (error) {
-    // What cannot be deleted now is found by its tag.
-    await Promise.allSettled(acceptors.map((acceptor) => tables.delete(acceptor)));
+    await remove(tables, acceptors);
     throw error;
   } finally {
     await stores.close();
   }
   const deployment = randomBytes(16).toString("hex");
   return { deployment, address, first, configuration: first, acceptors };
+}
+
+/** What cannot be deleted here is found by its tag. */
+async function remove(tables: Tables, acceptors: readonly AcceptorServer[]): Promise<void> {
+  await Promise.allSettled(acceptors.map((acceptor) => tables.delete(acceptor)));
 }
 
 async function untilReady(tables: Tables, acceptors: readonly AcceptorServer[]): Promise<void> {

@@ -16,6 +16,8 @@ import { errorOf, isProblem, type NewQuorums, type ReconfigureAnswer } from "../
 
 /** One request; the registry itself answers or gives up within ten seconds. */
 const REQUEST_MS_MAX = 12_000;
+/** Tables are probed, replaced, and trimmed: the function's own limit is reached before. */
+const MAINTENANCE_MS_MAX = 60_000;
 /** How long a command or question is repeated before the caller is told. */
 const PATIENCE_MS = 5_000;
 
@@ -99,9 +101,9 @@ export function registryClient(url: string, fetch: Fetch = globalThis.fetch): Re
   };
 }
 
-/** One pass of what a registry in a function does not do by itself. @throws Invalid (not_found) where it does. */
+/** One pass of what a registry in a function does not do by itself. @throws when it was not done; said again, it goes on. */
 export async function maintainRegistry(url: string, fetch: Fetch): Promise<void> {
-  await askPatiently({ url, fetch }, "/v1/registry/maintain", {});
+  await askOnce({ url, fetch }, "/v1/registry/maintain", {}, MAINTENANCE_MS_MAX);
 }
 
 interface Place {
@@ -125,9 +127,14 @@ async function askPatiently<Answer>(place: Place, path: string, body: unknown): 
   }
 }
 
-async function askOnce<Answer>({ url, fetch }: Place, path: string, body: unknown): Promise<Answer> {
+async function askOnce<Answer>(
+  { url, fetch }: Place,
+  path: string,
+  body: unknown,
+  msMax = REQUEST_MS_MAX,
+): Promise<Answer> {
   const response = await fetch(new URL(path, url), {
-    signal: AbortSignal.timeout(REQUEST_MS_MAX),
+    signal: AbortSignal.timeout(msMax),
     ...(body === undefined
       ? {}
       : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
