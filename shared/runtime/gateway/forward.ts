@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { type Context, Hono } from "hono";
+import type { Origins } from "../../client/addresses.ts";
 import type { Answer, Outgoing } from "../../client/exchange.ts";
 import { Transport } from "../../client/transport.ts";
 import { DEPLOYMENT_HEADER } from "../http/deployment-guard.ts";
@@ -13,7 +14,6 @@ import { bytesOf } from "../http/requests.ts";
 import { type Bindings, get, limitBody } from "../http/routes.ts";
 import type { ServerBindings } from "../http/serve.ts";
 import { doubted } from "./doubted.ts";
-import type { LeaderDirectory } from "./leader-directory.ts";
 import { isRepeatable } from "./repeatable.ts";
 
 /** Below the 30 s of the client and of most balancers, so that the caller hears what happened. */
@@ -21,8 +21,9 @@ const DEADLINE_MS = 15_000;
 
 const MACHINE = /^\/v1\/machines\/([^/?]+\/[^/?]+)/;
 
-/** They concern one connection, or are set anew for the next one. */
+/** They concern one connection, or are set anew for the next one; credentials are the gateway's to see, and nobody's after it. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  "authorization",
   "connection",
   "content-length",
   "expect",
@@ -35,6 +36,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "x-amz-security-token",
 ]);
 
 export interface ForwarderOptions {
@@ -50,11 +52,11 @@ export class Forwarder {
   readonly #named: OutgoingHttpHeaders;
 
   constructor(
-    directory: LeaderDirectory,
+    leaders: Origins,
     report: Report = console.error,
     { deadlineMs = DEADLINE_MS, deployment }: ForwarderOptions = {},
   ) {
-    this.#transport = new Transport(directory);
+    this.#transport = new Transport(leaders);
     this.#deadlineMs = deadlineMs;
     this.#named = deployment === undefined ? {} : { [DEPLOYMENT_HEADER]: deployment };
     this.app.onError((error) => problemResponse(problemFor(error, report)));
