@@ -34,6 +34,9 @@ const PORTS = [
   "shared/provision/launcher.ts",
 ];
 
+/** How an address is dialled: leader processes call each other as clients call them. */
+const CALLS = ["addresses", "exchange", "pinned"].map((name) => `shared/client/${name}.ts`);
+
 const RULES: readonly Rule[] = [
   { files: ["shared/protocol/"], may: [] },
   { files: COMMON, may: COMMON, mayTypes: ["shared/protocol/"] },
@@ -97,6 +100,8 @@ const RULES: readonly Rule[] = [
     files: ["shared/runtime/gateway/"],
     may: ["shared/protocol/", ...COMMON, "shared/client/", "shared/runtime/", NODE, "hono"],
   },
+  // The one place that makes certificates.
+  { files: ["shared/runtime/http/certificate.ts"], may: [NODE, "selfsigned"] },
   // A thread that opens tables for itself is put together as a process is.
   {
     files: ["shared/runtime/snapshots/snapshot.worker.ts"],
@@ -109,6 +114,7 @@ const RULES: readonly Rule[] = [
       ...COMMON,
       ...PORTS,
       "shared/machine.ts",
+      ...CALLS,
       NODE,
       "hono",
       "@hono/node-server",

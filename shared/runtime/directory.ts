@@ -12,10 +12,15 @@ import type { LeaderServer } from "../protocol/registry.ts";
 import type { Documents } from "../storage/documents.ts";
 import { fields, isServer, registryFault } from "./deployment-format.ts";
 import type { Pointer } from "./registry/registry-service.ts";
+import { newPrivateKey, signerOf } from "./signing.ts";
+import type { SignerName, TokenKeys } from "./tokens/signers.ts";
 
 const FORMAT = 1;
 const REGISTRY = "registry";
 const LEADERS = "leaders";
+const TOKENS = "tokens";
+/** Each in an item of its own, which one role may read. */
+const PRIVATE: Readonly<Record<SignerName, string>> = { registry: "key/registry", gateway: "key/gateway" };
 /** Those who write at once are few, and one of them succeeds each time. */
 const WRITES_MAX = 20;
 
@@ -34,6 +39,16 @@ interface LeadersHint {
   /** Of the registry, when it said so: older words do not replace newer ones. */
   readonly slot: number;
   readonly leaders: readonly LeaderServer[];
+}
+
+interface KeptKeys {
+  readonly format: number;
+  readonly keys: TokenKeys;
+}
+interface KeptKey {
+  readonly format: number;
+  /** PKCS #8 in base64. */
+  readonly privateKey: string;
 }
 
 export class Directory {
@@ -114,8 +129,55 @@ export class Directory {
     if (failures.length === this.#places.length) throw failures[0];
   }
 
+  /**
+   * The keys that tokens are signed with, made once and the same in all places. Answers the public ones.
+   * @throws Unavailable unless every place takes them.
+   */
+  async makeKeys(): Promise<TokenKeys> {
+    const keys = { registry: await this.#makeKey("registry"), gateway: await this.#makeKey("gateway") };
+    const text = JSON.stringify({ format: FORMAT, keys } satisfies KeptKeys);
+    for (const documents of this.#places) await write(documents, TOKENS, text);
+    return keys;
+  }
+
+  /** The public ones. @throws Unavailable when no place answers, or none has them. */
+  async keys(): Promise<TokenKeys> {
+    const { keys } = await this.#first<KeptKeys>(TOKENS);
+    return keys;
+  }
+
+  /** For that signer itself; others may not read it. @throws Unavailable when no place answers, or none has it. */
+  async privateKey(of: SignerName): Promise<string> {
+    return (await this.#first<KeptKey>(PRIVATE[of])).privateKey;
+  }
+
   close(): void {
     for (const documents of this.#places) documents.close();
+  }
+
+  async #makeKey(of: SignerName): Promise<string> {
+    const read = await Promise.all(this.#places.map((documents) => documents.read(PRIVATE[of])));
+    const made =
+      read.find((found) => found !== undefined)?.text ??
+      JSON.stringify({ format: FORMAT, privateKey: newPrivateKey() } satisfies KeptKey);
+    const [first, ...others] = this.#places;
+    const stands = await update(first, PRIVATE[of], (text) => (text === undefined ? made : undefined));
+    for (const documents of others) await write(documents, PRIVATE[of], stands as string);
+    const { privateKey } = parsed(first.place, stands as string) as unknown as KeptKey;
+    return signerOf(privateKey).publicKey;
+  }
+
+  /** From the nearest place that has it. */
+  async #first<Kept>(name: string): Promise<Kept> {
+    let failure: unknown;
+    for (const documents of this.#places)
+      try {
+        const found = await documents.read(name);
+        if (found !== undefined) return parsed(documents.place, found.text) as unknown as Kept;
+      } catch (error) {
+        failure = error;
+      }
+    throw failure ?? new Unavailable("unavailable", `${this.#names} has no ${name} yet: deploy first`);
   }
 
   get #names(): string {
@@ -176,6 +238,11 @@ async function update(
     if (await documents.write(name, text, found?.version ?? 0)) return text;
   }
   throw new Unavailable("unavailable", `others write ${name} of ${documents.place} all the time: try again`);
+}
+
+/** What is to stand there, whatever did. */
+async function write(documents: Documents, name: string, wanted: string): Promise<void> {
+  await update(documents, name, (text) => (text === wanted ? undefined : wanted));
 }
 
 function textOf({ deployment, address, first, configuration, acceptors }: RegistryPlace): string {

@@ -1,6 +1,7 @@
 /** The directory over several Regions, each a place in memory. */
 import { beforeEach, describe, expect, test } from "vitest";
 import { Directory } from "../../shared/runtime/directory.ts";
+import { signerOf } from "../../shared/runtime/signing.ts";
 import { MemoryDocuments } from "../support/memory-documents.ts";
 import { leaderServer, placeOf, pointerOf } from "../support/registry-places.ts";
 
@@ -111,5 +112,37 @@ describe("the leaders", () => {
     there.isAway = true;
     await expect(directory.leaders()).rejects.toThrow("away");
     await expect(directory.tellLeaders([], 2)).rejects.toThrow("away");
+  });
+});
+
+describe("the keys that tokens are signed with", () => {
+  test("are made once and the same everywhere, whoever comes second or a place that was made anew", async () => {
+    const made = await Promise.all([directory.makeKeys(), directory.makeKeys()]);
+    expect(made[1]).toEqual(made[0]);
+    here.documents.clear();
+    await expect(only(here).keys()).rejects.toThrow("deploy first");
+    expect(await directory.makeKeys()).toEqual(made[0]);
+    for (const documents of [here, there]) {
+      expect(await only(documents).keys()).toEqual(made[0]);
+      for (const of of ["registry", "gateway"] as const)
+        expect(signerOf(await only(documents).privateKey(of)).publicKey).toBe(made[0][of]);
+    }
+  });
+
+  test("are each in an item of its own, and the public ones tell nothing of the private ones", async () => {
+    const { registry, gateway } = await directory.makeKeys();
+    expect(registry).not.toBe(gateway);
+    expect([...here.documents.keys()].sort()).toEqual(["key/gateway", "key/registry", "tokens"]);
+    expect(JSON.parse(here.documents.get("tokens")?.text ?? "")).toEqual({
+      format: 1,
+      keys: { registry, gateway },
+    });
+  });
+
+  test("are read where the nearest place does not answer", async () => {
+    const keys = await directory.makeKeys();
+    here.isAway = true;
+    expect(await directory.keys()).toEqual(keys);
+    await expect(directory.makeKeys()).rejects.toThrow("away");
   });
 });
