@@ -3,6 +3,7 @@
  * behind that died. A table goes only by its tag, its age and the registry's word that it will never be recorded:
  * that no configuration has it says nothing, since it may be just about to be reported (PROTOCOL §11).
  */
+import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { Launcher } from "../../provision/launcher.ts";
 import type { Tables } from "../../provision/tables.ts";
 import type { Provisioning, RegistryClient } from "../registry/registry-client.ts";
@@ -14,6 +15,8 @@ export interface SweeperOptions extends RelayOptions {
   readonly registry: RegistryClient;
   readonly tables: Tables;
   readonly launcher: Launcher;
+  /** Tables that may be on no record, and are nobody's orphans. */
+  readonly keep?: ReadonlySet<AcceptorId>;
   /** A younger table may be about to be reported. Nothing but work is lost when that is judged wrongly. */
   readonly orphanAgeMs: number;
   readonly events: {
@@ -52,10 +55,10 @@ function wordsOf(error: unknown): string {
 }
 
 async function removeOrphans(
-  { registry, tables, orphanAgeMs, events }: SweeperOptions,
+  { registry, tables, keep = new Set(), orphanAgeMs, events }: SweeperOptions,
   { acceptors, former }: Provisioning,
 ): Promise<void> {
-  const recorded = new Set(acceptors.map(({ id }) => id));
+  const recorded = keep.union(new Set(acceptors.map(({ id }) => id)));
   const disowned = new Set(former);
   await forEach(await tables.list(recorded), async (table) => {
     if (table.ageMs < orphanAgeMs) return;

@@ -65,6 +65,12 @@ export class OwnTables {
     return turn;
   }
 
+  /** They are on record, so that nobody takes them for tables that are on none. It is being led. */
+  async record(): Promise<void> {
+    const { number, quorums } = this.#service.succession.current.configuration;
+    await this.#adoptFor(number, quorums.acceptors);
+  }
+
   /** Has one of them replaced, unless that is too many. */
   async suspect(acceptor: AcceptorId, why: Suspicion): Promise<SuspectAnswer> {
     await this.#adoptFor(this.#service.succession.current.configuration.number, [acceptor]);
