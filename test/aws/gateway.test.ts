@@ -7,6 +7,8 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import { Directory } from "../../shared/runtime/directory.ts";
+import { signatoriesGiven, type TokenKeys } from "../../shared/runtime/tokens/signers.ts";
+import { verifyToken } from "../../shared/runtime/tokens/token.ts";
 import {
   deleteDocumentsTable,
   dynamodbDocuments,
@@ -19,9 +21,10 @@ const DEPLOYMENT = "d".repeat(32);
 
 let location: string;
 let directory: Directory;
+let keys: TokenKeys;
 let leader: Server;
 let seen: { readonly request: IncomingMessage; readonly body: string }[];
-let answer: { readonly status: number; readonly body: string };
+let answer: { readonly status: number; readonly body: string; readonly isCut?: boolean };
 
 beforeEach(async () => {
   vi.resetModules();
@@ -36,7 +39,10 @@ beforeEach(async () => {
   answer = { status: 200, body: '{"slot":1,"response":"OK"}' };
   leader = createServer(async (request, response) => {
     seen.push({ request, body: await text(request) });
-    response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    if (!answer.isCut)
+      return response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    response.writeHead(answer.status, { "content-type": "application/x-ndjson" }).write(answer.body);
+    return setImmediate(() => request.socket.destroySoon());
   });
   leader.listen(0, "127.0.0.1");
   await once(leader, "listening");
@@ -56,6 +62,7 @@ async function invoke(path: string, asked: Asked = {}) {
 }
 
 async function deployed(): Promise<void> {
+  keys = await directory.makeKeys();
   await directory.make({ ...placeOf("a"), deployment: DEPLOYMENT });
   const { port } = leader.address() as AddressInfo;
   const process = "9".repeat(32) as ProcessId;
@@ -75,6 +82,25 @@ test("a command goes to a leader that the directory lists, without the caller's 
   expect([request.method, request.url, JSON.parse(body)]).toEqual(["POST", COMMANDS, command]);
   expect(request.headers).toMatchObject({ "theseus-deployment": DEPLOYMENT });
   expect(JSON.stringify(request.headers)).not.toContain("secret");
+});
+
+test("leaders are shown that the caller may use the machine, and no more, or what the caller brings", async () => {
+  await deployed();
+  const shown = async () => {
+    const token = String(seen.pop()?.request.headers["theseus-token"]);
+    return verifyToken(token, async (by) => signatoriesGiven(keys).get(by), Date.now());
+  };
+  await invoke(COMMANDS, { body: command });
+  expect(await shown()).toMatchObject({
+    by: "gateway",
+    deployment: DEPLOYMENT,
+    machine: "bank/main",
+    right: "use",
+  });
+  await invoke("/v1/status");
+  expect(await shown()).toMatchObject({ machine: "*", right: "use" });
+  await invoke("/v1/leaders", { body: { nonce: "n" }, headers: { "theseus-token": "the caller's own" } });
+  expect(seen.pop()?.request.headers["theseus-token"]).toBe("the caller's own");
 });
 
 test("before anything is deployed it says so, and goes on once it is", async () => {
@@ -99,6 +125,15 @@ test("an answer that Lambda would drop is a problem: nothing happened, or nobody
   });
   const { body } = await invoke(COMMANDS, { body: command });
   expect(body.code).toBe("outcome_unknown");
+});
+
+test("a log that breaks off does not look whole", async () => {
+  await deployed();
+  answer = { status: 200, body: '{"slot":1}\n', isCut: true };
+  expect(await invoke("/v1/machines/bank/main/log")).toMatchObject({
+    status: 503,
+    body: { code: "unavailable", detail: expect.stringContaining("broke off") },
+  });
 });
 
 test("a request for another deployment is not answered", async () => {

@@ -1,7 +1,7 @@
 /** Provisioner and sweeper against the registry's own rules, on DynamoDB and SQS as MiniStack has them, and what goes wrong there. */
 import { randomBytes } from "node:crypto";
 import { expect, inject, onTestFinished, test } from "vitest";
-import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
+import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { RegistryCommand } from "../../shared/protocol/registry.ts";
@@ -17,6 +17,7 @@ import { until } from "../support/deployment.ts";
 import { answering, errorAnswer, type Fault, FaultyDynamodb, faults } from "../support/faulty-dynamodb.ts";
 import { RegistryInMemory } from "../support/registry-in-memory.ts";
 import { newQueues, openQueue } from "./queues.ts";
+import { newService } from "./services.ts";
 import { REGION } from "./tables.ts";
 
 const REGIONS = ["eu-central-1", "eu-west-1", "eu-north-1"] as const;
@@ -237,6 +238,49 @@ test.each(TROUBLES)("with another Region %s holds nothing up, and is said", asyn
   expect(await existing()).toEqual(recorded());
   expect(warned).toEqual([expect.stringMatching(sentence)]);
   expect(warned[0]).toMatch(/; a table was made in eu-west-1 instead$/);
+});
+
+test("leaders of a service: one more is counted, one that is retired is stopped, one that ended is found", async () => {
+  const { registry, tables, queue } = await deploy();
+  const { launcher, desired } = await newService(2);
+  const provisioner = new Provisioner({ registry, tables, launcher, queue, carriedOut: () => {} });
+  const handleAll = async () => {
+    for (const request of registry.state.outbox.keys())
+      await provisioner.handle(JSON.stringify({ format: 1, request }));
+  };
+  /** As each task does when it starts. */
+  const registerAll = async () => {
+    for (const task of await launcher.list()) {
+      const { leader: id } = (await registry.command({ type: "claimLeader", task })) as { leader: string };
+      const process = "a".repeat(32) as ProcessId;
+      const leader = { id, process, address: "http://x", publicKey: id, task };
+      if (!registry.state.leaders.has(id)) await registry.command({ type: "registerLeader", leader });
+    }
+  };
+  const live = () =>
+    [...registry.state.leaders.values()].flatMap(({ id, state }) => (state === "live" ? [id] : []));
+  await registry.command({ type: "configure", spares: 0 });
+  await registerAll();
+  await registry.command({ type: "startLeader", nonce: "one more" });
+  await handleAll();
+  expect(await desired()).toBe(3);
+  await registerAll();
+  expect([live(), registry.state.outbox.size]).toEqual([["leader-1", "leader-2", "leader-3"], 0]);
+
+  await registry.command({ type: "retireLeader", leader: "leader-1" });
+  await handleAll();
+  expect([(await launcher.list()).length, registry.state.outbox.size]).toEqual([2, 0]);
+  const ended: string[] = [];
+  const events = { orphan: fail, lostSpare: fail, endedLeader: (id: string) => void ended.push(id) };
+  const sweepNow = () =>
+    sweep({ registry, tables, queue, launcher, drainMs: 0, orphanAgeMs: ANY_AGE_MS, events });
+  await sweepNow();
+  expect(ended).toEqual([]);
+  // Behind everybody's back.
+  const task = registry.state.leaders.get("leader-2")?.task as string;
+  await launcher.stop({ id: "leader-2", task });
+  await sweepNow();
+  expect([ended, live()]).toEqual([["leader-2"], ["leader-3"]]);
 });
 
 test("what can never be carried out is a dead letter, and the sweeper asks again", async () => {

@@ -248,6 +248,23 @@ describe("a table", () => {
     expect((await swept()).lost).toEqual([]);
   });
 
+  it("that cannot be looked at, or deleted, keeps no other one waiting", async () => {
+    say({ type: "configure", spares: 2 });
+    for (const request of ["o1", "o2"]) await handle(request);
+    const orphans = [await tables.create(), await tables.create()] as const;
+    const [silent, gone] = [...state.acceptors.values()] as unknown as [AcceptorServer, AcceptorServer];
+    const [has, remove] = [tables.has.bind(tables), tables.delete.bind(tables)];
+    const isSilent = ({ id }: Pick<AcceptorServer, "id">) => [silent.id, orphans[0].id].includes(id);
+    tables.has = async (table) => (isSilent(table) ? fail() : has(table));
+    tables.delete = async (table: AcceptorServer) => (isSilent(table) ? fail() : remove(table));
+    await remove(gone);
+    await expect(swept()).rejects.toThrow("killed; killed");
+    expect(state.acceptors.get(gone.id)?.state).toBe("retired");
+    expect(databases()).toEqual(
+      [silent, orphans[0]].map(({ location }) => location.slice(folder.length + 1)).sort(),
+    );
+  });
+
   it("that is spare and gone to nobody else is reported once", async () => {
     await handle("o1");
     const process = "a".repeat(32) as ProcessId;
@@ -472,7 +489,7 @@ describe("a leader process", () => {
     registerTask("task/a");
     say({ type: "startLeader", nonce: "n" });
     tables.list = () => Promise.reject(new Error("the Region does not answer"));
-    await expect(swept()).rejects.toThrow("swept in part: the Region does not answer");
+    await expect(swept()).rejects.toThrow("the Region does not answer");
     expect([ended, sent.length]).toEqual([["leader-1"], 1]);
   });
 
