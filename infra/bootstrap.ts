@@ -4,12 +4,12 @@
  */
 import { CustomResource, Duration } from "aws-cdk-lib";
 import { Construct } from "constructs";
+import { acknowledge, LISTS_TABLES, tablesByPrefix } from "./acknowledged.ts";
 import { type Deployment, tablesEnvironment } from "./deployment.ts";
 import { Job } from "./job.ts";
 import {
   callRegistry,
   deleteSandbox,
-  describeAcceptors,
   leadRegistry,
   makeAcceptors,
   makeDirectory,
@@ -45,7 +45,6 @@ export class Bootstrap extends Construct {
         readDirectory(deployment, ...DIRECTORY_ITEMS),
         writeDirectory(deployment, ...DIRECTORY_ITEMS),
         makeAcceptors(deployment),
-        describeAcceptors(deployment),
         leadRegistry(deployment),
         ...callRegistry(deployment),
         ...(deployment.sandbox ? deleteSandbox(deployment) : []),
@@ -53,6 +52,10 @@ export class Bootstrap extends Construct {
       environment: tablesEnvironment(deployment),
       timeout: TIMEOUT,
     });
+    acknowledge(this.job.role, [
+      ...tablesByPrefix(deployment),
+      ...(deployment.sandbox ? [LISTS_TABLES] : []),
+    ]);
     this.founded = new CustomResource(this, "Founded", {
       resourceType: "Custom::TheseusDeployment",
       serviceToken: this.job.function.functionArn,

@@ -43,7 +43,8 @@ function emulatorOf(scope: Construct): string | undefined {
   const emulator: unknown = scope.node.tryGetContext(EMULATOR_CONTEXT);
   if (emulator === undefined || emulator === "") return undefined;
   const url = URL.parse(String(emulator));
-  if (url === null || !["127.0.0.1", "localhost", "[::1]"].includes(url.hostname))
+  const isHere = url !== null && ["127.0.0.1", "localhost", "[::1]"].includes(url.hostname);
+  if (!isHere || !["http:", "https:"].includes(url.protocol))
     throw new RangeError(
       `the context "${EMULATOR_CONTEXT}" is the address of an emulator on this machine, not ${emulator}`,
     );

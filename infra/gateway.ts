@@ -1,6 +1,7 @@
 /** The gateway: one address that only IAM lets in. It reaches the leaders in their network, and nothing outside it. */
 import { type FunctionUrl, FunctionUrlAuthType } from "aws-cdk-lib/aws-lambda";
 import { Construct } from "constructs";
+import { acknowledge, JOINS_NETWORK } from "./acknowledged.ts";
 import type { Deployment } from "./deployment.ts";
 import { CALL_TIMEOUT, Job } from "./job.ts";
 import type { Network } from "./network.ts";
@@ -30,6 +31,7 @@ export class Gateway extends Construct {
         allowPublicSubnet: true,
       },
     });
+    acknowledge(this.job.role, [JOINS_NETWORK]);
     this.url = this.job.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });
   }
 }

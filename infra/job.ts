@@ -33,12 +33,13 @@ export const REQUIRE_BANNER =
 export class Job extends Construct {
   readonly function: NodejsFunction;
   readonly log: LogGroup;
+  readonly role: Role;
 
   constructor(scope: Construct, id: string, props: JobProps) {
     super(scope, id);
     const { deployment, job, description, permissions, environment, timeout, memoryMiB = 512 } = props;
     this.log = logGroup(this, "Log", deployment);
-    const role = new Role(this, "Role", {
+    this.role = new Role(this, "Role", {
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
       description: `${nameOf.function(deployment, job)}: ${description}`,
       inlinePolicies: {
@@ -57,7 +58,7 @@ export class Job extends Construct {
       timeout,
       environment: { ...environmentOf(deployment), ...environment },
       logGroup: this.log,
-      role: role.withoutPolicyUpdates(),
+      role: this.role.withoutPolicyUpdates(),
       bundling: {
         format: OutputFormat.ESM,
         target: "node24",

@@ -25,6 +25,7 @@ import { PolicyDocument, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import type { LogGroup } from "aws-cdk-lib/aws-logs";
 import type { Asset } from "aws-cdk-lib/aws-s3-assets";
 import { Construct } from "constructs";
+import { acknowledge, NO_CONTAINER_INSIGHTS, PLAIN_ENVIRONMENT, tablesByPrefix } from "./acknowledged.ts";
 import { bundle } from "./bundle.ts";
 import { type Deployment, environmentOf, nameOf } from "./deployment.ts";
 import { entryFile } from "./job.ts";
@@ -76,8 +77,10 @@ export class Leaders extends Construct {
       vpc: network.vpc,
       clusterName: nameOf.cluster(deployment),
     });
+    acknowledge(this.cluster, [NO_CONTAINER_INSIGHTS]);
     const bundles = image === undefined ? new Bundles(this, entry) : undefined;
     const task = this.#task(props, bundles);
+    acknowledge(task, [PLAIN_ENVIRONMENT]);
     this.service = new FargateService(this, "Service", {
       // Its optional properties may also be undefined, which this compiler tells apart.
       cluster: this.cluster as ICluster,
@@ -150,7 +153,7 @@ export class Leaders extends Construct {
   }
 
   #role(deployment: Deployment, bundles: Bundles | undefined): Role {
-    return new Role(this, "Role", {
+    const role = new Role(this, "Role", {
       assumedBy: new ServicePrincipal("ecs-tasks.amazonaws.com"),
       description: `${nameOf.family(deployment)}: leads machines`,
       inlinePolicies: {
@@ -165,6 +168,8 @@ export class Leaders extends Construct {
         }),
       },
     });
+    acknowledge(role, tablesByPrefix(deployment));
+    return role;
   }
 }
 

@@ -4,6 +4,7 @@
  *
  * Rules stand within the groups: two groups, of which one only says who may call, need none that names its own group.
  */
+import { Tags } from "aws-cdk-lib";
 import {
   CfnSecurityGroup,
   GatewayVpcEndpointAwsService,
@@ -16,6 +17,8 @@ import {
   Vpc,
 } from "aws-cdk-lib/aws-ec2";
 import { Construct } from "constructs";
+import { acknowledge, NO_FLOW_LOG } from "./acknowledged.ts";
+import { type Deployment, nameOf } from "./deployment.ts";
 
 /** Where a leader listens. */
 export const LEADER_PORT = 4600;
@@ -30,9 +33,9 @@ export class Network extends Construct {
   readonly callers: ISecurityGroup;
   readonly leaders: ISecurityGroup;
 
-  constructor(scope: Construct, id: string, given?: IVpc) {
+  constructor(scope: Construct, id: string, deployment: Deployment, given?: IVpc) {
     super(scope, id);
-    this.vpc = given ?? this.#made();
+    this.vpc = given ?? this.#made(nameOf.cluster(deployment));
     this.isPublic = this.vpc.privateSubnets.length === 0;
     this.subnets = { subnetType: this.isPublic ? SubnetType.PUBLIC : SubnetType.PRIVATE_WITH_EGRESS };
     const everywhere = given === undefined ? CIDR : this.vpc.vpcCidrBlock;
@@ -57,9 +60,9 @@ export class Network extends Construct {
     this.leaders = imported(this, "LeadersGroup", leaders);
   }
 
-  #made(): IVpc {
-    // Its optional properties may also be undefined, which this compiler tells apart.
-    return new Vpc(this, "Vpc", {
+  #made(name: string): IVpc {
+    const vpc = new Vpc(this, "Vpc", {
+      vpcName: name,
       ipAddresses: IpAddresses.cidr(CIDR),
       natGateways: 0,
       maxAzs: 3,
@@ -70,7 +73,13 @@ export class Network extends Construct {
       },
       // Nothing uses the default group, and emptying it takes a function with rights over groups.
       restrictDefaultSecurityGroup: false,
-    }) as IVpc;
+    });
+    // Otherwise they would be named after this construct's place.
+    for (const [index, subnet] of vpc.publicSubnets.entries())
+      Tags.of(subnet).add("Name", `${name}-${index + 1}`);
+    acknowledge(vpc, [NO_FLOW_LOG]);
+    // Its optional properties may also be undefined, which this compiler tells apart.
+    return vpc as IVpc;
   }
 }
 

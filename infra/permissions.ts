@@ -22,8 +22,7 @@ export function readDirectory(deployment: Deployment, ...keys: string[]): Policy
   return allow("ReadDirectory", ["dynamodb:GetItem"], directoryArns(deployment), onlyKeys(...keys));
 }
 export function writeDirectory(deployment: Deployment, ...keys: string[]): PolicyStatement {
-  const verbs = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
-  return allow("WriteDirectory", verbs, directoryArns(deployment), onlyKeys(...keys));
+  return allow("WriteDirectory", ["dynamodb:PutItem"], directoryArns(deployment), onlyKeys(...keys));
 }
 
 /** Whether an acceptor is the one that it was (its incarnation), and there at all. */

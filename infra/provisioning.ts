@@ -9,6 +9,7 @@ import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { EventSourceMapping } from "aws-cdk-lib/aws-lambda";
 import { Queue, QueueEncryption } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
+import { acknowledge, tablesByPrefix, tasksByCluster } from "./acknowledged.ts";
 import { type Deployment, nameOf, tablesEnvironment } from "./deployment.ts";
 import { Job } from "./job.ts";
 import {
@@ -90,6 +91,12 @@ export class Provisioning extends Construct {
       environment,
       timeout: SWEEPER_TIMEOUT,
     });
+    this.#acknowledge();
+  }
+
+  #acknowledge(): void {
+    for (const { role } of [this.provisioner, this.sweeper])
+      acknowledge(role, [...tablesByPrefix(this.#deployment), ...tasksByCluster(this.#deployment)]);
   }
 
   /** Once there is something to carry out: until then each attempt would fail. */

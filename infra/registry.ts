@@ -2,6 +2,7 @@
 import { type FunctionUrl, FunctionUrlAuthType } from "aws-cdk-lib/aws-lambda";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
+import { acknowledge, tablesByPrefix } from "./acknowledged.ts";
 import type { Deployment } from "./deployment.ts";
 import { CALL_TIMEOUT, Job } from "./job.ts";
 import { describeAcceptors, leadRegistry, readDirectory, sendOrders, writeDirectory } from "./permissions.ts";
@@ -34,6 +35,7 @@ export class Registry extends Construct {
       memoryMiB: 1_024,
       ...(deployment.sandbox ? {} : { more: { reservedConcurrentExecutions: CONCURRENCY } }),
     });
+    acknowledge(this.job.role, tablesByPrefix(deployment));
     this.url = this.job.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });
   }
 }

@@ -72,11 +72,12 @@ abstract class InRegion extends Construct {
 
   constructor(scope: Construct, id: string, props: PartsProps) {
     super(scope, id);
+    this.#isAlone();
     const { entry, vpc, image, leaders, alarms = {}, sandbox = false, serves, tables } = props;
     this.deployment = deploymentOf(this, { name: props.name, regions: props.regions, sandbox });
     const { deployment } = this;
     Stack.of(this).terminationProtection = !sandbox;
-    const network = new Network(this, "Network", vpc);
+    const network = new Network(this, "Network", deployment, vpc);
     this.provisioning = new Provisioning(this, "Provisioning", { deployment, sweeps: serves });
     this.registry = new Registry(this, "Registry", deployment, this.provisioning.queue);
     this.gateway = new Gateway(this, "Gateway", deployment, network);
@@ -134,6 +135,13 @@ abstract class InRegion extends Construct {
     return this.#observability.metrics.quorumAtRisk;
   }
 
+  /** Its logical ids are always the same (`settleIds`). */
+  #isAlone(): void {
+    const all = Stack.of(this).node.findAll();
+    if (all.some((other) => other !== this && other instanceof InRegion))
+      throw new RangeError("a stack holds one deployment: give each a stack of its own");
+  }
+
   #outputs(): void {
     const { deployment } = this;
     const outputs = {
@@ -176,7 +184,7 @@ export class Theseus extends InRegion {
     const { founded } = new Bootstrap(this, "Bootstrap", {
       deployment,
       registry,
-      settings: { acceptors: first.acceptors, spares, machines: first },
+      settings: { acceptors: first.acceptors, spares, endorsements: "auto", machines: first },
     });
     this.provisioning.start(founded);
     this.leaders.service.node.addDependency(founded);
