@@ -12,6 +12,7 @@ import { Unavailable } from "../../shared/errors.ts";
 import { EMULATOR_REGION } from "./where.ts";
 
 export interface LocalTask {
+  /** Its ARN. */
   readonly id: string;
   /** Of its own, for what its containers mount. */
   readonly folder: string;

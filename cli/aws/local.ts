@@ -131,11 +131,11 @@ async function startLeaders(
     failed: (error) => report({ event: "trouble", why: sentenceOf(error) }),
     async start(task) {
       const [port = 0] = await freePorts(1);
-      const folder = join(home, "tasks", task.id);
+      const folder = join(home, "tasks", shortId(task));
       const { command, env } = await prepare(await ecs.definition(task.definition), {
         ...{ id: task.id, folder, emulator, port },
       });
-      return startTaskProcess({ part: partOf(task), command, env, report });
+      return startTaskProcess({ part: `task-${shortId(task).slice(0, 6)}`, command, env, report });
     },
   });
   undo.push(async () => {
@@ -150,8 +150,9 @@ export function stackName(deployment: string): string {
   return `theseus-${deployment}`;
 }
 
-function partOf({ id }: Task): string {
-  return `task-${id.slice(0, 6)}`;
+/** The last part of its ARN. */
+function shortId({ id }: Task): string {
+  return id.slice(id.lastIndexOf("/") + 1);
 }
 
 function sentenceOf(error: unknown): string {

@@ -13,7 +13,7 @@ import { type AwsPlace, awsClient } from "../../shared/aws/clients.ts";
 import { Unavailable } from "../../shared/errors.ts";
 
 export interface Task {
-  /** The last part of its name: what leaders register with. */
+  /** Its ARN. */
   readonly id: string;
   /** The name of its definition. */
   readonly definition: string;
@@ -52,7 +52,7 @@ export function ecsService({ region, cluster, service }: ServiceName, place: Aws
           ? {}
           : await client.send(new DescribeTasksCommand({ cluster, tasks: taskArns }));
       const running = tasks.map(({ taskArn = "", taskDefinitionArn = "" }) => ({
-        id: taskArn.slice(taskArn.lastIndexOf("/") + 1),
+        id: taskArn,
         definition: taskDefinitionArn,
       }));
       return { running, wanted: services[0]?.desiredCount ?? 0 };
