@@ -14,6 +14,7 @@ const LEADER = {
 };
 
 const GOOD: readonly object[] = [
+  { type: "registerMachine", machine: "bank/main" },
   { type: "registerMachine", machine: "bank/main", acceptors: 3 },
   { type: "registerAcceptor", acceptor: ACCEPTOR },
   { type: "registerLeader", leader: LEADER },
@@ -56,6 +57,7 @@ const GOOD: readonly object[] = [
   { type: "clearAcceptor", acceptor: "a", by: "leader-1" },
   { type: "configure", spares: 0 },
   { type: "configure", acceptors: 3 },
+  { type: "configure", machines: { mode: "witness", acceptors: 3 } },
   { type: "configure" },
   { type: "configure", endorsements: "auto" },
   { type: "configure", endorsements: 2 },
@@ -110,7 +112,7 @@ describe("garbage", () => {
       { type: "registerMachine", machine: "bank", acceptors: 3 },
       "machine, which must be a machine's name/id",
     ],
-    [{ type: "registerMachine", machine: "bank/main" }, "the command registerMachine has no acceptors"],
+    [{ type: "registerMachine" }, "the command registerMachine has no machine"],
     [{ type: "done", request: "o1", now: true }, 'has a field "now", which is not known'],
     [
       { type: "registerAcceptor", acceptor: { ...ACCEPTOR, id: "a/../b" } },
@@ -118,6 +120,10 @@ describe("garbage", () => {
     ],
     [{ type: "suspectAcceptor", acceptor: "a", by: "x", why: "moody" }, "must be one of gone, silent, slow"],
     [{ type: "configure", spares: 1e9 }, "must be a whole number from 0 to 1000"],
+    [
+      { type: "configure", machines: { mode: "quorums", acceptors: 3 } },
+      "has mode, which must be one of majority, primaryBackup, witness",
+    ],
     [{ type: "startLeader", nonce: "x".repeat(40_000) }, "the limit is"],
     [
       {

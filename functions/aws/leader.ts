@@ -1,0 +1,2 @@
+/** A placeholder until the real one is merged. */
+console.log(JSON.stringify({ event: "placeholder", part: "leader" }));
