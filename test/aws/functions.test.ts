@@ -68,7 +68,10 @@ test("a bootstrap that is said again changes nothing but what was asked for", as
   const PhysicalResourceId = `theseus-${properties.name}`;
   const ResourceProperties = {
     ...properties,
-    settings: { acceptors: "3", spares: "2", endorsements: "auto" },
+    settings: {
+      ...{ acceptors: "3", spares: "2", endorsements: "auto" },
+      machines: { mode: "majority", acceptors: "3" },
+    },
   };
   expect(await bootstrap({ RequestType: "Update", PhysicalResourceId, ResourceProperties })).toMatchObject({
     Status: "SUCCESS",
@@ -76,7 +79,9 @@ test("a bootstrap that is said again changes nothing but what was asked for", as
     Data: { deployment: before.deployment },
   });
   expect(await directory.registry()).toEqual(before);
-  expect(await registry.provisioning()).toMatchObject({ settings: { spares: 2 } });
+  expect(await registry.provisioning()).toMatchObject({
+    settings: { spares: 2, machines: { mode: "majority", acceptors: 3 } },
+  });
   expect(await tables.list(new Set())).toHaveLength(3);
 });
 
