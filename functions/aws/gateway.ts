@@ -1,5 +1,0 @@
-/** A placeholder until the real one is merged. */
-export async function handler(event: unknown): Promise<unknown> {
-  console.log(JSON.stringify({ event: "placeholder", part: "gateway", received: event }));
-  return { statusCode: 200, body: "{}" };
-}

@@ -1,2 +1,0 @@
-/** A placeholder until the real one is merged. */
-console.log(JSON.stringify({ event: "placeholder", part: "leader" }));
