@@ -34,10 +34,23 @@ export interface TableRecord {
 
 /**
  * Creates a table, paid for by use, and waits until it can be used.
+ * @throws as `beginDynamodbTable` does, or when that takes longer than two minutes.
+ */
+export async function createDynamodbTable(client: DynamoDBClient, table: NewTable): Promise<TableRecord> {
+  const record = await beginDynamodbTable(client, table);
+  await waitUntilTableExists(
+    { client, maxWaitTime: CREATE_SECONDS_MAX, minDelay: 1, maxDelay: LOOK_SECONDS_MAX },
+    { TableName: table.name },
+  );
+  return record;
+}
+
+/**
+ * The same without waiting: it can be used once its status is ACTIVE.
  * @throws when it cannot be created, or when nobody knows: say it again with another name, and leave this one, should
  * it exist, to whoever removes what has the tags and is on no record.
  */
-export async function createDynamodbTable(
+export async function beginDynamodbTable(
   client: DynamoDBClient,
   { name, tags, isProtected }: NewTable,
 ): Promise<TableRecord> {
@@ -50,10 +63,6 @@ export async function createDynamodbTable(
       Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })),
       DeletionProtectionEnabled: isProtected,
     }),
-  );
-  await waitUntilTableExists(
-    { client, maxWaitTime: CREATE_SECONDS_MAX, minDelay: 1, maxDelay: LOOK_SECONDS_MAX },
-    { TableName: name },
   );
   const incarnation = incarnationOf(created.TableDescription);
   return { location: locationText(await client.config.region(), name), incarnation };
@@ -77,8 +86,8 @@ export function locationText(region: string, name: string): string {
   return `${region}/${name}`;
 }
 
-function incarnationOf(table: TableDescription | undefined): string {
-  const incarnation = table?.TableId ?? table?.CreationDateTime?.toISOString();
+export function incarnationOf(table: TableDescription | undefined): string {
+  const incarnation = table?.TableId ?? table?.CreationDateTime?.getTime().toString();
   if (incarnation === undefined) throw new Error("a table without an id or a moment of creation");
   return incarnation;
 }
