@@ -83,6 +83,8 @@ async function setUp({ registryAddress, settings }: Properties): Promise<Record<
   for (const location of listOf("THESEUS_DIRECTORY"))
     await makeDocumentsTable(location, { tags, isProtected });
   const directory = openDirectory("asListed");
+  // Whoever finds the registry finds the keys.
+  await directory.makeKeys();
   const tables = openTables();
   const fetch = signedFetch();
   const address = registryAddress;

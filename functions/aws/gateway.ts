@@ -1,6 +1,7 @@
 /**
  * The gateway behind a Lambda's URL, in the VPC where the leaders are. It learns of them from the directory alone: with
- * the registry down, commands go on.
+ * the registry down, commands go on. Whoever may call it may use machines, and no more: it signs that for the leaders.
+ * For anything else a caller brings a token of the registry's.
  */
 import { Hono } from "hono";
 import { handle, type LambdaContext, type LambdaEvent } from "hono/aws-lambda";
@@ -10,6 +11,7 @@ import { Forwarder } from "../../shared/runtime/gateway/forward.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { problemFor, problemResponse } from "../../shared/runtime/http/problem.ts";
 import type { Bindings } from "../../shared/runtime/http/routes.ts";
+import { minter } from "../../shared/runtime/tokens/signers.ts";
 import { problemOf } from "../../shared/wire.ts";
 import { openDirectory } from "./environment.ts";
 import { functionLog, once } from "./log.ts";
@@ -24,7 +26,10 @@ const gateway = once(async () => {
   const directory = openDirectory();
   const leaders = new DirectoryLeaders(directory);
   const { deployment } = await directory.registry();
-  const forwarder = new Forwarder(leaders, report, { deployment });
+  const privateKey = await directory.privateKey("gateway");
+  const mint = minter({ by: "gateway", privateKey, deployment, now: Date.now });
+  const token = (machine: string) => mint(machine, "use").token;
+  const forwarder = new Forwarder(leaders, report, { deployment, token });
   const guarded = ofDeployment<Bindings["Bindings"]>(forwarder.app, deployment);
   return { leaders, fetch: (request: Request) => guarded.fetch(request, {}) };
 });

@@ -16,6 +16,8 @@ import { registryParts } from "../../shared/runtime/registry/registry-parts.ts";
 import type { RegistryService } from "../../shared/runtime/registry/registry-service.ts";
 import { SNAPSHOT_SLOTS } from "../../shared/runtime/snapshots/pace.ts";
 import { reportSnapshots } from "../../shared/runtime/snapshots/report.ts";
+import { minter } from "../../shared/runtime/tokens/signers.ts";
+import { tokenRoute } from "../../shared/runtime/tokens/tokens-http.ts";
 import { openDynamodb } from "../../shared/storage/open-dynamodb.ts";
 import { openDirectory } from "./environment.ts";
 import { functionLog, once } from "./log.ts";
@@ -26,7 +28,8 @@ const report = (err: unknown) => log.error({ event: "error", err });
 
 const registry = once(async () => {
   const directory = openDirectory();
-  const { first } = await directory.registry();
+  const { first, deployment } = await directory.registry();
+  const privateKey = await directory.privateKey("registry");
   const relay = new OutboxRelay({
     queue: openQueue(),
     drainMs: AWS_DRAIN_MS,
@@ -45,7 +48,9 @@ const registry = once(async () => {
   });
   const events = reportSnapshots(log);
   const maintenance = new Maintenance({ service, ports, repairer, slots: SNAPSHOT_SLOTS, events });
-  return serve({ maintain: () => maintenance.pass() });
+  const app = serve({ maintain: () => maintenance.pass() });
+  tokenRoute(app, minter({ by: "registry", privateKey, deployment, now: Date.now }));
+  return app;
 });
 
 const app = new Hono();

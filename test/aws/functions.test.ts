@@ -12,6 +12,8 @@ import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
 import { startMachine } from "../../shared/runtime/registry/start-machine.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
+import { signatoriesGiven } from "../../shared/runtime/tokens/signers.ts";
+import { verifyToken } from "../../shared/runtime/tokens/token.ts";
 import { openStore } from "../../shared/storage/open.ts";
 import { newDeployment } from "./functions.ts";
 
@@ -151,4 +153,19 @@ test("the leaders are in the directory before their registration is answered", a
   expect(await directory.leaders()).toEqual([leader]);
   await registry.command({ type: "retireLeader", leader: "leader-1" });
   expect(await directory.leaders()).toEqual([]);
+});
+
+test("whoever may ask the registry gets a token that leaders take", async () => {
+  const { bootstrap, directory, call } = await newDeployment(THREE);
+  await bootstrap();
+  const answer = await call("/v1/tokens", { machine: "bank/main", right: "operate" });
+  const { token } = (await answer.json()) as { token: string };
+  const keys = signatoriesGiven(await directory.keys());
+  const { deployment } = await directory.registry();
+  expect(await verifyToken(token, async (by) => keys.get(by), Date.now())).toMatchObject({
+    ...{ by: "registry", deployment, machine: "bank/main", right: "operate" },
+  });
+  expect(await (await call("/v1/tokens", { machine: "bank/main", right: "peer" })).json()).toMatchObject({
+    code: "invalid_request",
+  });
 });

@@ -109,7 +109,14 @@ export async function newDeployment(settings: Settings) {
   };
   const sweep = async () => (await import("../../functions/aws/sweeper.ts")).handler();
   const registry = registryClient(address, signedFetch({ AWS_ENDPOINT_URL: platform.url }));
-  return { name, properties, tables, directory, registry, bootstrap, deliver, sweep };
+  /** A call of the registry's URL. */
+  const call = (path: string, body: object) =>
+    signedFetch({ AWS_ENDPOINT_URL: platform.url })(new URL(path, address), {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+  return { name, properties, tables, directory, registry, call, bootstrap, deliver, sweep };
 }
 
 const CLOUDFORMATION = {

@@ -7,6 +7,8 @@ import { text } from "node:stream/consumers";
 import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import { Directory } from "../../shared/runtime/directory.ts";
+import { signatoriesGiven, type TokenKeys } from "../../shared/runtime/tokens/signers.ts";
+import { verifyToken } from "../../shared/runtime/tokens/token.ts";
 import {
   deleteDocumentsTable,
   dynamodbDocuments,
@@ -19,6 +21,7 @@ const DEPLOYMENT = "d".repeat(32);
 
 let location: string;
 let directory: Directory;
+let keys: TokenKeys;
 let leader: Server;
 let seen: { readonly request: IncomingMessage; readonly body: string }[];
 let answer: { readonly status: number; readonly body: string };
@@ -56,6 +59,7 @@ async function invoke(path: string, asked: Asked = {}) {
 }
 
 async function deployed(): Promise<void> {
+  keys = await directory.makeKeys();
   await directory.make({ ...placeOf("a"), deployment: DEPLOYMENT });
   const { port } = leader.address() as AddressInfo;
   const process = "9".repeat(32) as ProcessId;
@@ -75,6 +79,25 @@ test("a command goes to a leader that the directory lists, without the caller's 
   expect([request.method, request.url, JSON.parse(body)]).toEqual(["POST", COMMANDS, command]);
   expect(request.headers).toMatchObject({ "theseus-deployment": DEPLOYMENT });
   expect(JSON.stringify(request.headers)).not.toContain("secret");
+});
+
+test("leaders are shown that the caller may use the machine, and no more, or what the caller brings", async () => {
+  await deployed();
+  const shown = async () => {
+    const token = String(seen.pop()?.request.headers["theseus-token"]);
+    return verifyToken(token, async (by) => signatoriesGiven(keys).get(by), Date.now());
+  };
+  await invoke(COMMANDS, { body: command });
+  expect(await shown()).toMatchObject({
+    by: "gateway",
+    deployment: DEPLOYMENT,
+    machine: "bank/main",
+    right: "use",
+  });
+  await invoke("/v1/status");
+  expect(await shown()).toMatchObject({ machine: "*", right: "use" });
+  await invoke("/v1/leaders", { body: { nonce: "n" }, headers: { "theseus-token": "the caller's own" } });
+  expect(seen.pop()?.request.headers["theseus-token"]).toBe("the caller's own");
 });
 
 test("before anything is deployed it says so, and goes on once it is", async () => {

@@ -28,20 +28,26 @@ export interface SweeperOptions extends RelayOptions {
 }
 
 /**
- * @throws AggregateError when the registry or a port did not answer. What does not need that is done all the same: tables
- * cannot be listed while a Region is down, and leaders have to be looked after then. The next sweep does the rest.
+ * @throws Error when the registry or a port did not answer. What does not need that is done all the same: tables cannot be
+ * listed while a Region is down, and leaders have to be looked after then. The next sweep does the rest.
  */
 export async function sweep(options: SweeperOptions): Promise<void> {
   const known = await options.registry.provisioning();
-  const troubles: unknown[] = [];
   const parts = [
     () => send(options, known.outbox),
     () => lookAfterLeaders(options, known),
     () => removeOrphans(options, known),
     () => reportLostSpares(options, known),
   ];
-  for (const part of parts) await part().catch((error: unknown) => troubles.push(error));
-  if (troubles.length > 0) throw new AggregateError(troubles, `swept in part: ${troubles.map(wordsOf)}`);
+  await forEach(parts, (part) => part());
+}
+
+/** Each of them, also when others fail. @throws their error, or an AggregateError that says all. */
+async function forEach<Item>(items: Iterable<Item>, act: (item: Item) => Promise<void>): Promise<void> {
+  const troubles: unknown[] = [];
+  for (const item of items) await act(item).catch((error: unknown) => troubles.push(error));
+  if (troubles.length === 1) throw troubles[0];
+  if (troubles.length > 1) throw new AggregateError(troubles, troubles.map(wordsOf).join("; "));
 }
 
 function wordsOf(error: unknown): string {
@@ -54,16 +60,16 @@ async function removeOrphans(
 ): Promise<void> {
   const recorded = keep.union(new Set(acceptors.map(({ id }) => id)));
   const disowned = new Set(former);
-  for (const table of await tables.list(recorded)) {
-    if (table.ageMs < orphanAgeMs) continue;
+  await forEach(await tables.list(recorded), async (table) => {
+    if (table.ageMs < orphanAgeMs) return;
     // Once is enough, though the table cannot be deleted for days.
     if (!disowned.has(table.id)) {
       const answer = await registry.command({ type: "disown", acceptor: table.id });
-      if (!(answer as { disowned: boolean }).disowned) continue;
+      if (!(answer as { disowned: boolean }).disowned) return;
     }
     await tables.delete(table);
     events.orphan(table.id);
-  }
+  });
 }
 
 /** Nobody uses a spare, so nobody else would notice before it is needed. */
@@ -71,12 +77,12 @@ async function reportLostSpares(
   { registry, tables, events }: SweeperOptions,
   { acceptors }: Provisioning,
 ): Promise<void> {
-  for (const acceptor of acceptors) {
+  await forEach(acceptors, async (acceptor) => {
     const isSaid = acceptor.goneBy?.includes(SWEEPER) === true;
-    if (acceptor.state !== "spare" || isSaid || (await tables.has(acceptor))) continue;
+    if (acceptor.state !== "spare" || isSaid || (await tables.has(acceptor))) return;
     await registry.command({ type: "suspectAcceptor", acceptor: acceptor.id, by: SWEEPER, why: "gone" });
     events.lostSpare(acceptor.id);
-  }
+  });
 }
 
 async function lookAfterLeaders(

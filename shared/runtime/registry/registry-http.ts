@@ -77,20 +77,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
       })),
     ),
   );
-  get(app, "/v1/registry/provisioning", async (c) =>
-    c.json(
-      await service.read(
-        ({ outbox, acceptors, leaders, claims, former, settings }): Provisioning => ({
-          outbox: [...outbox.values()],
-          acceptors: [...acceptors.values()],
-          leaders: [...leaders.values()],
-          claims: [...claims].map(([task, leader]) => ({ task, leader })),
-          former: [...former],
-          settings,
-        }),
-      ),
-    ),
-  );
+  get(app, "/v1/registry/provisioning", async (c) => c.json(await service.read(provisioningOf)));
   get(app, "/v1/registry", async (c) => {
     const applied = await service.read(() => service.hosted.host.replica.applied);
     const { configuration, ballot } = service.hosted.host;
@@ -122,6 +109,18 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
     return c.json({ ...proposal, time: service.now() } satisfies TimedProposal);
   });
   get(app, "/v1/registry/audit", async (c) => c.json(await service.read(({ audit }) => ({ audit }))));
+}
+
+export function provisioningOf(state: RegistryState): Provisioning {
+  const { outbox, acceptors, leaders, claims, former, settings } = state;
+  return {
+    outbox: [...outbox.values()],
+    acceptors: [...acceptors.values()],
+    leaders: [...leaders.values()],
+    claims: [...claims].map(([task, leader]) => ({ task, leader })),
+    former: [...former],
+    settings,
+  };
 }
 
 function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {
