@@ -24,7 +24,7 @@ let directory: Directory;
 let keys: TokenKeys;
 let leader: Server;
 let seen: { readonly request: IncomingMessage; readonly body: string }[];
-let answer: { readonly status: number; readonly body: string };
+let answer: { readonly status: number; readonly body: string; readonly isCut?: boolean };
 
 beforeEach(async () => {
   vi.resetModules();
@@ -39,7 +39,10 @@ beforeEach(async () => {
   answer = { status: 200, body: '{"slot":1,"response":"OK"}' };
   leader = createServer(async (request, response) => {
     seen.push({ request, body: await text(request) });
-    response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    if (!answer.isCut)
+      return response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    response.writeHead(answer.status, { "content-type": "application/x-ndjson" }).write(answer.body);
+    return setImmediate(() => request.socket.destroySoon());
   });
   leader.listen(0, "127.0.0.1");
   await once(leader, "listening");
@@ -122,6 +125,15 @@ test("an answer that Lambda would drop is a problem: nothing happened, or nobody
   });
   const { body } = await invoke(COMMANDS, { body: command });
   expect(body.code).toBe("outcome_unknown");
+});
+
+test("a log that breaks off does not look whole", async () => {
+  await deployed();
+  answer = { status: 200, body: '{"slot":1}\n', isCut: true };
+  expect(await invoke("/v1/machines/bank/main/log")).toMatchObject({
+    status: 503,
+    body: { code: "unavailable", detail: expect.stringContaining("broke off") },
+  });
 });
 
 test("a request for another deployment is not answered", async () => {
