@@ -4,7 +4,7 @@ import { Invalid, type TheseusError, VersionSkew } from "../errors.ts";
 import type { Configuration } from "../protocol/configuration.ts";
 import { faultOf } from "../protocol/quorum.ts";
 import type { AcceptorServer } from "../protocol/registry.ts";
-import type { Deployment } from "./deployment.ts";
+import { type Deployment, STORE_KINDS, type StoreKind } from "./deployment.ts";
 
 export const FORMAT = 1;
 
@@ -36,9 +36,8 @@ function deploymentFault({ id, registry, acceptors }: Deployment): string | unde
   if (typeof machine !== "string") return "its registry has no machine";
   for (const each of [first, configuration])
     if (!isNumbered(each)) return "its registry's configuration has no number";
-  for (const servers of [registryAcceptors, acceptors])
-    if (!Array.isArray(servers) || !servers.every(isSqliteServer))
-      return "its acceptors are not SQLite tables";
+  if (!STORE_KINDS.some((kind) => [registryAcceptors, acceptors].every((servers) => areOf(kind, servers))))
+    return `its acceptors are not tables of one store, which may be ${STORE_KINDS.join(" or ")}`;
   const fault = [registry.first, registry.configuration]
     .map(({ quorums }) => quorumsFault(quorums))
     .find(Boolean);
@@ -61,10 +60,13 @@ function quorumsFault(quorums: unknown): string | undefined {
   }
 }
 
-function isSqliteServer(value: unknown): value is AcceptorServer {
-  const { id, kind, location, incarnation } = fields(value);
-  const isText = [id, location, incarnation].every((text) => typeof text === "string" && text !== "");
-  return isText && kind === "sqlite";
+function areOf(store: StoreKind, servers: unknown): servers is readonly AcceptorServer[] {
+  if (!Array.isArray(servers)) return false;
+  return servers.every((server: unknown) => {
+    const { id, kind, location, incarnation } = fields(server);
+    const isText = [id, location, incarnation].every((text) => typeof text === "string" && text !== "");
+    return isText && kind === store;
+  });
 }
 
 function fields(value: unknown): Partial<Record<string, unknown>> {

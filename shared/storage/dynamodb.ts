@@ -19,7 +19,13 @@ import { incarnationNow } from "./dynamodb-table.ts";
 import { say } from "./dynamodb-verbs.ts";
 import type { AcceptorStore } from "./store.ts";
 
-export { createDynamodbTable, type NewTable, type TableRecord } from "./dynamodb-table.ts";
+export {
+  createDynamodbTable,
+  deleteDynamodbTable,
+  findIncarnation,
+  type NewTable,
+  type TableRecord,
+} from "./dynamodb-table.ts";
 
 /** While a table does not answer, what waits for it must not fill the memory: beyond this it is unknown at once. */
 const VERBS_UNDER_WAY_MAX = 2_000;
