@@ -21,7 +21,7 @@ export function awsTrouble(cause: unknown, place: AwsPlace): unknown {
   if (!(cause instanceof Error)) return cause;
   const { code, name, message } = cause as Error & { code?: unknown };
   const at = "aws" in place ? "DynamoDB" : place.endpoint;
-  const why = message === "" ? name : message;
+  const [why = ""] = (message || name).split("\n");
   if (NOBODY_THERE.has(code))
     return new Unavailable(
       "unavailable",

@@ -67,6 +67,8 @@ async function bootstrap(dir: string, kind: StoreKind): Promise<Deployment> {
   return using(await openDevStore(dir, id, kind), async (store) => {
     const planned = (["r", "a"] as const).map((use) => planTables(store, use, TABLES));
     const [registryTables = [], machinesTables = []] = planned;
+    // Where nobody answers there is nothing to be removed later.
+    for (const table of registryTables.slice(0, 1)) await store.isThere(table);
     await writeDeployment(unfinishedFile(dir), newDeployment(id, registryTables, machinesTables));
     const made = await store.make(planned.flat());
     const deployment = newDeployment(id, made.slice(0, TABLES), made.slice(TABLES));

@@ -99,7 +99,7 @@ function unlessMissing(error: unknown): undefined {
 }
 
 function incarnationOf(table: TableDescription | undefined): string {
-  const incarnation = table?.TableId ?? table?.CreationDateTime?.toISOString();
+  const incarnation = table?.TableId ?? table?.CreationDateTime?.getTime().toString();
   if (incarnation === undefined) throw new Error("a table without an id or a moment of creation");
   return incarnation;
 }

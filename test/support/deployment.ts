@@ -16,6 +16,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DevEvent } from "../../cli/dev/events.ts";
 import type { DeploymentStatus } from "../../shared/wire.ts";
 import { CLI, NODE_FLAGS } from "./cli.ts";
+import { STORE } from "./store.ts";
 
 export interface DeploymentOptions {
   /** The file that exports the machines. */
@@ -35,6 +36,8 @@ export interface DeploymentOptions {
 export type TimedEvent = DevEvent & { readonly time: string };
 
 const POLL_MS = 20;
+/** pino's level. */
+const WARN = 40;
 
 /** Resolves when all is up. @throws Error with its standard error, when it ends before that. */
 export async function startDeployment({
@@ -60,6 +63,8 @@ export async function startDeployment({
     String(tables),
     "--spares",
     String(spares),
+    "--store",
+    STORE,
     ...(snapshotSlots === undefined ? [] : ["--snapshot-slots", String(snapshotSlots)]),
     "--json",
   ];
@@ -111,6 +116,13 @@ export class TestDeployment {
 
   get stderr(): string {
     return this.#stderr;
+  }
+
+  /** What its parts warned of, and their deaths, as lines: for whoever wonders why a test failed. */
+  get warnings(): readonly string[] {
+    return this.events
+      .filter((each) => each.event === "died" || (each.event === "logged" && Number(each.line.level) >= WARN))
+      .map((each) => JSON.stringify(each));
   }
 
   /** Of every part that ever ran. */
