@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DevEvent } from "../../cli/dev/events.ts";
+import type { StoreKind } from "../../shared/runtime/deployment.ts";
 import type { DeploymentStatus } from "../../shared/wire.ts";
 import { CLI, NODE_FLAGS } from "./cli.ts";
 import { STORE } from "./store.ts";
@@ -26,6 +27,8 @@ export interface DeploymentOptions {
   readonly leaders?: number;
   readonly tables?: number;
   readonly spares?: number;
+  /** Default: that of the vitest config. */
+  readonly store?: StoreKind;
   /** Default: that of `theseus dev`. */
   readonly snapshotSlots?: number;
   /** The gateway's. Default: any free one. */
@@ -46,6 +49,7 @@ export async function startDeployment({
   leaders = 2,
   tables = 3,
   spares = 1,
+  store = STORE,
   snapshotSlots,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
@@ -64,7 +68,7 @@ export async function startDeployment({
     "--spares",
     String(spares),
     "--store",
-    STORE,
+    store,
     ...(snapshotSlots === undefined ? [] : ["--snapshot-slots", String(snapshotSlots)]),
     "--json",
   ];
