@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { configDefaults, defineConfig, mergeConfig } from "vitest/config";
 import { PlainReporter } from "./test/support/plain-reporter.ts";
 
@@ -11,6 +12,8 @@ export const base = defineConfig({
     hookTimeout: 120_000,
     // Two cores: one for the tests of a file, one for the processes that they start.
     maxWorkers: 2,
+    // Tests start a thousand processes of ours: each would strip and compile the same sources again.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL("node_modules/.cache/compiled", import.meta.url)) },
   },
 });
 

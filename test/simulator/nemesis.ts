@@ -69,7 +69,8 @@ export class Nemesis {
   /** Deletes a table that only older configurations have (PROTOCOL §8, invariant 11). */
   #retire(): void {
     const { random, registrar, tables, coverage } = this.#world;
-    const retired = tables.filter((table) => registrar.retired.has(table.id) && !table.isLost);
+    const ids = registrar.retired;
+    const retired = tables.filter((table) => ids.has(table.id) && !table.isLost);
     if (retired.length === 0) return;
     coverage.hit("retired");
     this.#delete(random.pick(retired));
