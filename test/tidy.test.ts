@@ -53,12 +53,29 @@ const RULES: readonly Rule[] = [
     ),
     may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE, "@aws-sdk/client-dynamodb"],
   },
-  { files: ["shared/provision/sqs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-sqs"] },
-  { files: ["shared/provision/ecs.ts"], may: ["shared/protocol/", ...COMMON, NODE, "@aws-sdk/client-ecs"] },
+  {
+    files: ["shared/provision/queue-sqs.ts"],
+    may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE, "@aws-sdk/client-sqs"],
+  },
+  {
+    files: ["shared/provision/launcher-ecs.ts"],
+    may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE, "@aws-sdk/client-ecs"],
+  },
   // A table is born where its file's form is known.
   {
     files: ["shared/provision/tables-sqlite.ts"],
     may: ["shared/protocol/", "shared/storage/sqlite.ts", NODE],
+  },
+  {
+    files: ["shared/provision/tables-dynamodb.ts"],
+    may: [
+      "shared/protocol/",
+      ...COMMON,
+      "shared/aws/",
+      "shared/storage/dynamodb.ts",
+      NODE,
+      "@aws-sdk/client-dynamodb",
+    ],
   },
   {
     files: ["shared/storage/", "shared/provision/"],
@@ -105,6 +122,9 @@ const ENTRY_POINTS = [
   "shared/storage/sqlite.worker.ts", // a thread of sqlite.ts
   "shared/runtime/snapshots/snapshot.worker.ts", // a thread of in-thread.ts
   "shared/storage/memory.ts", // for tests: ours, and users'
+  "shared/provision/tables-dynamodb.ts", // what the functions on AWS are put together of
+  "shared/provision/queue-sqs.ts",
+  "shared/provision/launcher-ecs.ts",
   "cli/main.ts",
   "functions/",
 ];

@@ -14,8 +14,8 @@ import {
   dynamodbClient,
   findIncarnation,
 } from "../../shared/storage/dynamodb.ts";
-import { awsTrouble } from "./aws-trouble.ts";
-import type { DevStore, TableUse } from "./store.ts";
+import { dynamodbTrouble } from "./dynamodb-trouble.ts";
+import type { DevStore } from "./store.ts";
 
 /** Any does for an emulator; of real AWS it is not guessed. */
 const EMULATORS_REGION = "us-east-1";
@@ -66,8 +66,9 @@ class DynamodbDevStore implements DevStore {
     return ["--dynamodb", `${this.#region}/${this.#name}`];
   }
 
-  plan(use: TableUse, number: number): AcceptorServer {
-    const id = `${use}${number}-${randomBytes(16).toString("hex")}` as AcceptorId;
+  /** Named as the provisioner names its own, which deletes them one day. */
+  plan(): AcceptorServer {
+    const id = `p-${randomBytes(16).toString("hex")}` as AcceptorId;
     const location = `${this.#region}/theseus-${this.#name}-${id}`;
     return { id, kind: "dynamodb", location, incarnation: "planned" };
   }
@@ -115,7 +116,7 @@ class DynamodbDevStore implements DevStore {
     try {
       return await Promise.all(tables.map(act));
     } catch (error) {
-      throw awsTrouble(error, this.#place);
+      throw dynamodbTrouble(error, this.#place);
     }
   }
 }

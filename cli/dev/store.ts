@@ -7,7 +7,7 @@ import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { type Deployment, deploymentFile, type StoreKind, storeOf } from "../../shared/runtime/deployment.ts";
 import { SqliteDevStore } from "./store-sqlite.ts";
 
-/** Of the registry, or of the other machines: how a table's name begins. */
+/** Of the registry, or of the other machines: how the name of a file begins. */
 export type TableUse = "r" | "a";
 
 export interface DevStore {

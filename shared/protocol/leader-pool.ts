@@ -11,6 +11,8 @@ export interface LeaderServer {
   readonly address: string;
   /** Ed25519, in base64url. It lives as long as the process: a restarted one registers another. */
   readonly publicKey: string;
+  /** What its launcher calls it, where that starts processes without an id, which they then claim. */
+  readonly task?: string;
 }
 
 export interface LeaderRecord extends LeaderServer {
@@ -21,6 +23,12 @@ export interface LeaderRecord extends LeaderServer {
 /** What `startLeader` answers. */
 export interface StartAnswer {
   readonly request: string;
+  readonly leader: string;
+}
+
+/** A process that a task is, or was: who it is to be, whether it has registered or not. */
+export interface Claim {
+  readonly task: string;
   readonly leader: string;
 }
 
@@ -47,10 +55,21 @@ export function startLeader(state: RegistryState, nonce: string): StartAnswer {
   return answer;
 }
 
+/** Who a process is whose launcher keeps so many running, and gives them no ids; the same one for the same task. */
+export function claimLeader(state: RegistryState, task: string): Pick<Claim, "leader"> {
+  const leader = state.claims.get(task) ?? unclaimed(state) ?? nextId(state);
+  state.claims.set(task, leader);
+  return { leader };
+}
+
+/** Also one that was claimed and never registered. */
 export function retireLeader(state: RegistryState, id: string): unknown {
   const record = state.leaders.get(id);
-  if (record === undefined && !state.former.has(id)) return new Refusal(`there is no leader ${id}`);
-  if (record !== undefined && record.state !== "retired") {
+  const isClaimed = [...state.claims.values()].includes(id);
+  if (record === undefined && !isClaimed && !state.former.has(id))
+    return new Refusal(`there is no leader ${id}`);
+  if (record === undefined) forgetLeader(state, id);
+  else if (record.state !== "retired") {
     state.leaders.set(id, { ...record, state: "retired" });
     append(state, { type: "stopLeader", leader: id });
   }
@@ -95,15 +114,39 @@ export function revokeLeader(state: RegistryState, id: string): unknown {
   return { revoked: id };
 }
 
-/** So many live or are ordered, where a number is set. */
+/** For good: nobody registers or claims it any more. */
+export function forgetLeader(state: RegistryState, id: string): void {
+  state.leaders.delete(id);
+  state.former.add(id);
+  for (const { request, leader } of outstanding(state, "startLeader"))
+    if (leader === id) state.outbox.delete(request);
+  for (const [task, leader] of state.claims) if (leader === id) state.claims.delete(task);
+}
+
+/** So many live or are on their way, where a number is set. */
 export function keepLeaders(state: RegistryState): void {
   const { leaders = 0 } = state.settings;
   const live = [...state.leaders.values()].filter((record) => record.state === "live");
-  for (let more = live.length + outstanding(state, "startLeader").length; more < leaders; more++)
-    start(state);
+  for (let more = live.length + awaited(state).size; more < leaders; more++) start(state);
+}
+
+/** Ordered or claimed, and not registered yet. */
+export function awaited(state: RegistryState): ReadonlySet<string> {
+  const ordered = outstanding(state, "startLeader").map(({ leader }) => leader);
+  return new Set([...ordered, ...state.claims.values()].filter((id) => !state.leaders.has(id)));
 }
 
 function start(state: RegistryState): StartAnswer {
-  const leader = `leader-${++state.leaderNumber}`;
+  const leader = nextId(state);
   return { request: append(state, { type: "startLeader", leader }), leader };
+}
+
+/** Ordered, and no task's yet. */
+function unclaimed(state: RegistryState): string | undefined {
+  const claimed = new Set(state.claims.values());
+  return outstanding(state, "startLeader").find(({ leader }) => !claimed.has(leader))?.leader;
+}
+
+function nextId(state: RegistryState): string {
+  return `leader-${++state.leaderNumber}`;
 }

@@ -278,14 +278,19 @@ export function usedAcceptors(state: RegistryState): Set<AcceptorId> {
   return used;
 }
 
-/** So many spares are ready or ordered, and one more for each suspected acceptor that has no replacement yet. */
-export function keepSpares(state: RegistryState, ownWaiting: number): void {
+/**
+ * So many spares are ready or ordered, and one more for each suspected acceptor that has no replacement yet; and so many
+ * that serve machines, or may: the first ones come as every later one does.
+ */
+export function keepAcceptors(state: RegistryState, ownWaiting: number): void {
   const waiting = [...state.acceptors.values()].filter(
     (record) => record.state === "suspected" && record.replacement === undefined,
   );
-  const wanted = state.settings.spares + waiting.length + ownWaiting;
+  const { spares, acceptors = 0 } = state.settings;
   const ready = inState(state, "spare").length + outstanding(state, "createAcceptor").length;
-  for (let more = ready; more < wanted; more++) append(state, { type: "createAcceptor" });
+  const forRepairs = spares + waiting.length + ownWaiting - ready;
+  const forAll = acceptors + spares - inState(state, "active").length - ready;
+  for (let more = Math.max(forRepairs, forAll); more > 0; more--) append(state, { type: "createAcceptor" });
 }
 
 function inState(state: RegistryState, which: AcceptorRecord["state"]): AcceptorId[] {

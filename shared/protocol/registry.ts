@@ -18,6 +18,8 @@ import {
   thresholdOf,
 } from "./endorsement.ts";
 import {
+  claimLeader,
+  forgetLeader,
   keepLeaders,
   type LeaderRecord,
   type LeaderServer,
@@ -35,7 +37,7 @@ import {
   type AcceptorServer,
   clearAcceptor,
   disown,
-  keepSpares,
+  keepAcceptors,
   leastUsed,
   provisioned,
   registerAcceptor,
@@ -96,6 +98,8 @@ export type RegistryCommand =
     }
   | ({ readonly type: "configure" } & Partial<Settings>)
   | { readonly type: "startLeader"; readonly nonce: string }
+  /** By a process that was started without an id: answers `{leader}`, its id. */
+  | { readonly type: "claimLeader"; readonly task: string }
   | { readonly type: "retireLeader"; readonly leader: string }
   /** Its endorsements count no more, and nobody registers by its name or with its key again. */
   | { readonly type: "revokeLeader"; readonly leader: string }
@@ -119,6 +123,8 @@ interface Complete {
 }
 
 export interface Settings {
+  /** How many acceptors there are at least beside the spares; absent: others see to that. */
+  readonly acceptors?: number;
   /** How many acceptors are kept ready for repairs. */
   readonly spares: number;
   /** How many acceptors that may yet answer are replaced within ten minutes. */
@@ -161,6 +167,8 @@ export interface RegistryState {
   leaderNumber: number;
   /** By nonce, what was answered. */
   starts: Map<string, StartAnswer>;
+  /** By task, which leader it is, until that leader is no more. */
+  claims: Map<string, string>;
   /** When acceptors were suspected that might yet have answered: the latest ones. */
   replacedAt: number[];
   audit: AuditEntry[];
@@ -194,6 +202,7 @@ export function initialRegistry(): RegistryState {
     requests: 0,
     leaderNumber: 0,
     starts: new Map(),
+    claims: new Map(),
     replacedAt: [],
     audit: [],
   };
@@ -205,7 +214,7 @@ export function applyRegistry(
   context: RegistryContext,
 ): unknown {
   const answer = execute(state, command, context);
-  keepSpares(state, ownWaiting(state));
+  keepAcceptors(state, ownWaiting(state));
   keepLeaders(state);
   return answer;
 }
@@ -236,6 +245,8 @@ function execute(state: RegistryState, command: RegistryCommand, context: Regist
       return configure(state, command);
     case "startLeader":
       return startLeader(state, command.nonce);
+    case "claimLeader":
+      return claimLeader(state, command.task);
     case "retireLeader":
       return retireLeader(state, command.leader);
     case "revokeLeader":
@@ -383,12 +394,13 @@ function forgetSuperseded(record: MachineRecord): void {
 
 function configure(
   state: RegistryState,
-  { spares, replacements, leaders, endorsements }: Partial<Settings>,
+  { acceptors, spares, replacements, leaders, endorsements }: Partial<Settings>,
 ): { settings: Settings } | Refusal {
   const fault = endorsements === undefined ? undefined : faultOfThreshold(endorsements);
   if (fault !== undefined) return new Refusal(fault);
   state.settings = {
     ...state.settings,
+    ...(acceptors === undefined ? {} : { acceptors }),
     ...(spares === undefined ? {} : { spares }),
     ...(replacements === undefined ? {} : { replacements }),
     ...(leaders === undefined ? {} : { leaders }),
@@ -403,10 +415,10 @@ function done(state: RegistryState, id: string): unknown {
   if (request?.type === "createAcceptor" || request?.type === "startLeader")
     return new Refusal(`${id} is done when what it asks for is there`);
   if (request !== undefined) {
-    const gone = request.type === "deleteAcceptor" ? request.acceptor.id : request.leader;
-    state.acceptors.delete(gone as AcceptorId);
-    state.leaders.delete(gone);
-    state.former.add(gone);
+    if (request.type === "deleteAcceptor") {
+      state.acceptors.delete(request.acceptor.id);
+      state.former.add(request.acceptor.id);
+    } else forgetLeader(state, request.leader);
     state.outbox.delete(id);
   }
   return { done: id };

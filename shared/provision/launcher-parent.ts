@@ -1,4 +1,5 @@
 /** Leader processes as siblings of this one: the process that started it, `theseus dev`, is asked over its channel. */
+import type { LeaderServer } from "../protocol/leader-pool.ts";
 import type { Launcher } from "./launcher.ts";
 
 export type LaunchRequest =
@@ -39,8 +40,8 @@ export class ParentLauncher implements Launcher {
     await this.#ask({ act: "start", leader });
   }
 
-  async stop(leader: string): Promise<void> {
-    await this.#ask({ act: "stop", leader });
+  async stop({ id }: Pick<LeaderServer, "id">): Promise<void> {
+    await this.#ask({ act: "stop", leader: id });
   }
 
   async list(): Promise<readonly string[]> {

@@ -18,7 +18,10 @@ export interface QueueOptions {
 }
 
 export interface Queue {
-  /** Kept for good when it resolves. `delayMs`: nobody receives it before; SQS allows 15 minutes. */
+  /**
+   * Kept for good when it resolves. `body`: not empty, and without control characters, as JSON is. `delayMs`: nobody
+   * receives it before; SQS allows 15 minutes.
+   */
   send(body: string, delayMs?: number): Promise<void>;
   /** Up to `max` messages; waits up to `waitMs` for the first, and no longer once `signal` is aborted. */
   receive(max: number, waitMs: number, signal?: AbortSignal): Promise<readonly Message[]>;

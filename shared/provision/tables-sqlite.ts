@@ -27,6 +27,10 @@ export class SqliteTables implements Tables {
     return { id, kind: "sqlite", location, incarnation };
   }
 
+  async isReady(table: AcceptorServer): Promise<boolean> {
+    return this.has(table);
+  }
+
   async delete({ location }: Pick<AcceptorServer, "location">): Promise<void> {
     for (const ending of SQLITE_FILES) await rm(`${location}${ending}`, { force: true });
   }
@@ -35,11 +39,11 @@ export class SqliteTables implements Tables {
     return existsSync(location);
   }
 
-  async list(): Promise<readonly TaggedTable[]> {
+  async list(except: ReadonlySet<AcceptorId>): Promise<readonly TaggedTable[]> {
     const found = new Map<AcceptorId, TaggedTable>();
     for (const name of await readdir(this.#folder)) {
       const id = FILE.exec(name)?.[1] as AcceptorId | undefined;
-      if (id === undefined || found.has(id)) continue;
+      if (id === undefined || except.has(id) || found.has(id)) continue;
       const bornMs = await birthOf(join(this.#folder, name));
       if (bornMs === undefined) continue;
       found.set(id, { id, location: this.#locationOf(id), ageMs: Date.now() - bornMs });

@@ -35,10 +35,20 @@ export interface TableRecord {
 
 /**
  * Creates a table, paid for by use, and waits until it can be used.
+ * @throws as `beginDynamodbTable` does, or when that takes longer than two minutes.
+ */
+export async function createDynamodbTable(client: DynamoDBClient, table: NewTable): Promise<TableRecord> {
+  const record = await beginDynamodbTable(client, table);
+  await waitUntilUsable(client, table.name);
+  return record;
+}
+
+/**
+ * The same without waiting: it can be used once its status is ACTIVE.
  * @throws when it cannot be created, or when nobody knows: say it again with another name, and leave this one, should
  * it exist, to whoever removes what has the tags and is on no record.
  */
-export async function createDynamodbTable(
+export async function beginDynamodbTable(
   client: DynamoDBClient,
   { name, tags, isProtected }: NewTable,
 ): Promise<TableRecord> {
@@ -52,7 +62,6 @@ export async function createDynamodbTable(
       DeletionProtectionEnabled: isProtected,
     }),
   );
-  await waitUntilUsable(client, name);
   const incarnation = incarnationOf(created.TableDescription);
   return { location: locationText(await client.config.region(), name), incarnation };
 }
@@ -98,7 +107,7 @@ function unlessMissing(error: unknown): undefined {
   if (!(error instanceof ResourceNotFoundException)) throw error;
 }
 
-function incarnationOf(table: TableDescription | undefined): string {
+export function incarnationOf(table: TableDescription | undefined): string {
   const incarnation = table?.TableId ?? table?.CreationDateTime?.getTime().toString();
   if (incarnation === undefined) throw new Error("a table without an id or a moment of creation");
   return incarnation;

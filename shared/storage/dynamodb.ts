@@ -20,9 +20,11 @@ import { say } from "./dynamodb-verbs.ts";
 import type { AcceptorStore } from "./store.ts";
 
 export {
+  beginDynamodbTable,
   createDynamodbTable,
   deleteDynamodbTable,
   findIncarnation,
+  incarnationOf,
   type NewTable,
   type TableRecord,
 } from "./dynamodb-table.ts";

@@ -26,7 +26,7 @@ export function queueConformance(
   test("what is sent is received by somebody, whatever it holds", async () => {
     const { open } = await make(held);
     const [one, other] = [await open(), await open()];
-    const bodies = ["one", "", "ü 𝒳 \u0001 \"'", "x".repeat(60_000)].filter((body) => body !== "");
+    const bodies = ["one", "ü 𝒳 \t\n \"'", JSON.stringify({ "\u0001": "<&>" }), "x".repeat(60_000)];
     for (const body of bodies) await one.send(body);
     const received = await receiveAll([other, one], bodies.length);
     expect(new Set(received.map(({ body }) => body))).toEqual(new Set(bodies));

@@ -61,7 +61,7 @@ class Registry {
   }
 
   do(action: number, choice: number, other: number): void {
-    const { acceptors, machines, leaders } = this.state;
+    const { acceptors, claims, machines, leaders } = this.state;
     const unique = ++this.#unique;
     const machine = `m/${choice % 3}` as MachineId;
     const acceptor = this.#pick([...acceptors.keys()], choice);
@@ -122,11 +122,15 @@ class Registry {
         return;
       }
       case 7:
-        return void this.say({ type: "configure", spares: other % 3, leaders: choice % 3 }, false);
+        return void this.say(
+          { type: "configure", spares: other % 3, leaders: choice % 3, acceptors: (choice + other) % 5 },
+          false,
+        );
       case 8:
         return void this.say({ type: "startLeader", nonce: `n${unique}` });
       case 9: {
-        const id = this.#pick(outstanding(this.state, "startLeader"), choice)?.leader ?? `l${unique}`;
+        const awaited = outstanding(this.state, "startLeader").map(({ leader }) => leader);
+        const id = this.#pick([...awaited, ...claims.values()], choice) ?? `l${unique}`;
         const process = String(unique).padStart(32, "0") as ProcessId;
         return void this.say(
           { type: "registerLeader", leader: { id, process, address: "http://x", publicKey: keyOf(id) } },
@@ -155,9 +159,21 @@ class Registry {
         const { number, acceptors } = this.#pick(this.#registry, choice) as Own;
         return void this.say({ type: "installed", configuration: number, acceptors }, false);
       }
+      case 16:
+        return this.#claim(`t${unique % 5}`);
       default:
         return this.repeat(choice);
     }
+  }
+
+  #claim(task: string): void {
+    const before = new Map(this.state.claims);
+    const { leader } = this.say({ type: "claimLeader", task }, false) as { leader: string };
+    expect(this.#former.has(leader)).toBe(false);
+    const others = [...before].filter(([each]) => each !== task).map(([, claimed]) => claimed);
+    expect(others).not.toContain(leader);
+    if (before.has(task)) expect(before.get(task)).toBe(leader);
+    else expect(this.state.leaders.has(leader)).toBe(false);
   }
 
   /** For the next configuration of the registry, or for an older one, by somebody who does not know better. */
@@ -183,7 +199,7 @@ class Registry {
   }
 
   #check(): void {
-    const { acceptors, former, leaders, machines, outbox, settings } = this.state;
+    const { acceptors, claims, former, leaders, machines, outbox, settings } = this.state;
     for (const id of this.#former) {
       expect(former.has(id)).toBe(true);
       expect(acceptors.has(id as AcceptorId) || leaders.has(id)).toBe(false);
@@ -202,10 +218,18 @@ class Registry {
     const records = [...acceptors.values()];
     const spares = records.filter(({ state }) => state === "spare").length;
     expect(spares + outstanding(this.state, "createAcceptor").length).toBeGreaterThanOrEqual(settings.spares);
-    const live = [...leaders.values()].filter(({ state }) => state === "live").length;
-    expect(live + outstanding(this.state, "startLeader").length).toBeGreaterThanOrEqual(
-      settings.leaders ?? 0,
+    const active = records.filter(({ state }) => state === "active").length;
+    expect(active + spares + outstanding(this.state, "createAcceptor").length).toBeGreaterThanOrEqual(
+      settings.spares + (settings.acceptors ?? 0),
     );
+    const live = [...leaders.values()].filter(({ state }) => state === "live").length;
+    const awaited = new Set([
+      ...outstanding(this.state, "startLeader").map(({ leader }) => leader),
+      ...[...claims.values()].filter((id) => !leaders.has(id)),
+    ]);
+    expect(live + awaited.size).toBeGreaterThanOrEqual(settings.leaders ?? 0);
+    for (const id of [...claims.values(), ...awaited]) expect(former.has(id)).toBe(false);
+    expect(new Set(claims.values()).size).toBe(claims.size);
     // Of the retired, and only of those, there is an order to delete them.
     const orders = [...outbox.values()].flatMap((each) =>
       each.type === "deleteAcceptor" ? [each.acceptor.id] : [],
@@ -222,7 +246,7 @@ class Registry {
   }
 }
 
-const action = fc.tuple(fc.nat(17), fc.nat(20), fc.nat(20));
+const action = fc.tuple(fc.nat(18), fc.nat(20), fc.nat(20));
 
 forAll(
   "what is in use is never retired, ids are never used again, spares are kept, and what is said again changes nothing",

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { ConfigurationNumber, ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { outstanding } from "../../shared/protocol/outbox.ts";
 import { type AcceptorId, majority, primaryBackup, type QuorumSpec } from "../../shared/protocol/quorum.ts";
 import {
   type AcceptorServer,
@@ -41,11 +42,12 @@ const provision = (request: string, id: string) =>
   say({ type: "provisioned", request, acceptor: server(id) });
 const suspect = (id: string, why: "gone" | "silent" | "slow" = "gone", by = "leader-1") =>
   say({ type: "suspectAcceptor", acceptor: id as AcceptorId, by, why });
-const registerLeader = (id: string) =>
-  say({
-    type: "registerLeader",
-    leader: { id, process: "a".repeat(32) as ProcessId, address: "http://x", publicKey: keyOf(id) },
-  });
+const registerLeader = (id: string, task?: string) => {
+  const process = "a".repeat(32) as ProcessId;
+  const leader = { id, process, address: "http://x", publicKey: keyOf(id), ...(task && { task }) };
+  return say({ type: "registerLeader", leader });
+};
+const claim = (task: string) => (say({ type: "claimLeader", task }) as { leader: string }).leader;
 const start = (machine: string, acceptors = 3) => {
   say({ type: "registerMachine", machine: machine as MachineId, acceptors });
   complete(machine, 1);
@@ -117,6 +119,48 @@ describe("spares", () => {
     expect(states()).toEqual({ x: "active", y: "active", z: "active", a: "spare" });
     start("m/2", 4);
     expect(stateOf("a")).toBe("active");
+    expect(orders()).toEqual(["create"]);
+  });
+});
+
+describe("the first acceptors", () => {
+  const orderedAfter = (settings: { acceptors: number; spares: number }) => {
+    say({ type: "configure", ...settings });
+    return outstanding(state, "createAcceptor").length;
+  };
+  const provisionAll = () => {
+    for (const { request } of outstanding(state, "createAcceptor")) provision(request, `p${request}`);
+  };
+
+  it("are ordered with the spares, and not again when machines take them", () => {
+    expect(orderedAfter({ acceptors: 3, spares: 1 })).toBe(4);
+    provisionAll();
+    start("m/1");
+    expect(Object.values(states()).sort()).toEqual(["active", "active", "active", "spare"]);
+    expect(orders()).toEqual([]);
+    start("m/2");
+    expect(orders()).toEqual([]);
+    // A machine that takes the spare as well has another one ordered.
+    start("m/3", 4);
+    expect(orders()).toEqual(["create"]);
+  });
+
+  it("are not those that are there already, as more are only when the number is raised", () => {
+    register("abc");
+    expect(orderedAfter({ acceptors: 3, spares: 1 })).toBe(1);
+    expect(orderedAfter({ acceptors: 5, spares: 1 })).toBe(3);
+    expect(orderedAfter({ acceptors: 0, spares: 0 })).toBe(3);
+  });
+
+  it("are made up for when one of them is lost", () => {
+    orderedAfter({ acceptors: 3, spares: 1 });
+    provisionAll();
+    start("m/1");
+    const [lost, ...others] = [...state.acceptors.values()].filter((each) => each.state === "active");
+    expect(suspect(lost?.id as string)).toMatchObject({ suspected: true });
+    expect(orders()).toEqual(["create"]);
+    provisionAll();
+    expect(suspect(others[0]?.id as string)).toMatchObject({ suspected: true });
     expect(orders()).toEqual(["create"]);
   });
 });
@@ -453,6 +497,44 @@ describe("leader processes", () => {
       suspected: false,
       reason: "3 were suspected within the last 10 minutes",
     });
+  });
+
+  it("that were started without an id claim one that was ordered, and else the next", () => {
+    say({ type: "configure", leaders: 2 });
+    expect([claim("task/a"), claim("task/b"), claim("task/c"), claim("task/a")]).toEqual([
+      "leader-1",
+      "leader-2",
+      "leader-3",
+      "leader-1",
+    ]);
+    expect(orders()).toEqual(["startLeader leader-1", "startLeader leader-2"]);
+    registerLeader("leader-2", "task/b");
+    expect(orders()).toEqual(["startLeader leader-1"]);
+    expect(state.leaders.get("leader-2")).toMatchObject({ task: "task/b", state: "live" });
+    // Whoever comes in another one's place is counted before he has registered.
+    say({ type: "retireLeader", leader: "leader-2" });
+    expect(orders()).toEqual(["startLeader leader-1", "stopLeader leader-2"]);
+  });
+
+  it("that ended before they registered leave their id, and the order is another one's", () => {
+    say({ type: "configure", leaders: 1 });
+    claim("task/a");
+    expect(say({ type: "retireLeader", leader: "leader-1" })).toEqual({ retired: "leader-1" });
+    expect(orders()).toEqual(["startLeader leader-2"]);
+    expect(reasonOf(registerLeader("leader-1", "task/a"))).toBe(
+      "leader-1 is retired: ids are never used again",
+    );
+    expect([claim("task/b"), state.claims]).toEqual(["leader-2", new Map([["task/b", "leader-2"]])]);
+  });
+
+  it("are remembered by task no longer than they are on record", () => {
+    registerLeader(claim("task/a"), "task/a");
+    say({ type: "retireLeader", leader: "leader-1" });
+    // It is being stopped, and is not to become somebody else.
+    expect(claim("task/a")).toBe("leader-1");
+    say({ type: "done", request: "o1" });
+    expect(state.claims.size).toBe(0);
+    expect(claim("task/b")).toBe("leader-2");
   });
 
   it("are as many as the setting says, if there is one", () => {

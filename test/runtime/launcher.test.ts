@@ -28,7 +28,7 @@ test("each question gets its own answer", async () => {
   parent.answerTo = (request) => (request.act === "list" ? { leaders: ["leader-1"] } : {});
   const [, , leaders] = await Promise.all([
     launcher.start("leader-1"),
-    launcher.stop("leader-2"),
+    launcher.stop({ id: "leader-2" }),
     launcher.list(),
   ]);
   expect(leaders).toEqual(["leader-1"]);

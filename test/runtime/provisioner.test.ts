@@ -37,6 +37,7 @@ let folder: string;
 let tables: SqliteTables;
 let running: Set<string>;
 let sent: string[];
+let ended: string[];
 /** Called before each command of the registry: throws when that is not to be executed. */
 let before: (command: RegistryCommand) => void;
 /** Called when it was executed and before it is answered: throws when the answer is lost. */
@@ -54,6 +55,7 @@ const registry: Pick<RegistryClient, "command" | "provisioning"> = {
       outbox: [...state.outbox.values()],
       acceptors: [...state.acceptors.values()],
       leaders: [...state.leaders.values()],
+      claims: [...state.claims].map(([task, leader]) => ({ task, leader })),
       former: [...state.former],
       settings: state.settings,
     }),
@@ -66,7 +68,7 @@ const queue: Queue = {
 };
 const launcher: Launcher = {
   start: async (leader) => void running.add(leader),
-  stop: async (leader) => void running.delete(leader),
+  stop: async ({ id, task = id }) => void running.delete(task),
   list: async () => [...running],
 };
 
@@ -77,9 +79,14 @@ function say(command: RegistryCommand): unknown {
 }
 
 function provisioner(): Provisioner {
-  return new Provisioner({ registry: registry as RegistryClient, tables, launcher, carriedOut: () => {} });
+  return new Provisioner({ tables, queue, carriedOut, ...provisionerOf(launcher) });
 }
 
+function provisionerOf(launcher: Launcher) {
+  return { registry: registry as RegistryClient, launcher };
+}
+
+const carriedOut = () => {};
 const messageFor = (request: string) => JSON.stringify({ format: 1, request });
 const handle = (request: string, by = provisioner()) => by.handle(messageFor(request));
 const files = () => readdirSync(folder).sort();
@@ -91,6 +98,7 @@ async function swept(orphanAgeMs = ANY_AGE_MS): Promise<{ orphans: string[]; los
   const events = {
     orphan: (id: string) => void orphans.push(id),
     lostSpare: (id: string) => void lost.push(id),
+    endedLeader: (id: string) => void ended.push(id),
   };
   const options = { tables, launcher, queue, drainMs: 0, orphanAgeMs, events };
   await sweep({ registry: registry as RegistryClient, ...options });
@@ -120,6 +128,7 @@ beforeEach(() => {
   tables = new SqliteTables(folder);
   running = new Set();
   sent = [];
+  ended = [];
   before = () => {};
   after = () => {};
   say({ type: "configure", spares: 1 });
@@ -184,7 +193,7 @@ describe("a table", () => {
     await handle("o1");
     const known = await registry.provisioning();
     const stale = { ...registry, provisioning: async () => ({ ...known, acceptors: [] }) };
-    const events = { orphan: () => fail(), lostSpare: () => {} };
+    const events = { orphan: () => fail(), lostSpare: () => {}, endedLeader: () => {} };
     const options = { tables, launcher, queue, drainMs: 0, orphanAgeMs: ANY_AGE_MS, events };
     await sweep({ registry: stale as unknown as RegistryClient, ...options });
     expect(databases()).toEqual(recorded());
@@ -260,6 +269,78 @@ describe("a table", () => {
   });
 });
 
+describe("a table that is not ready at once", () => {
+  let looks: number;
+  let readyAt: number;
+  const made: AcceptorServer[] = [];
+  /** Everything that was sent, as if it were received once. */
+  const drain = async () => {
+    for (let body = sent.shift(); body !== undefined; body = sent.shift()) await provisioner().handle(body);
+  };
+
+  beforeEach(() => {
+    [looks, readyAt] = [0, 3];
+    made.length = 0;
+    tables.isReady = async () => ++looks >= readyAt;
+    const create = tables.create.bind(tables);
+    tables.create = async () => {
+      const table = await create();
+      made.push(table);
+      return table;
+    };
+  });
+
+  it("is looked at again with a message of its own, and recorded when it is ready", async () => {
+    await handle("o1");
+    expect([state.acceptors.size, sent.length]).toEqual([0, 1]);
+    await drain();
+    expect([looks, made.length, recorded(), state.outbox.size]).toEqual([3, 1, databases(), 0]);
+  });
+
+  it("is one of several when the sweeper asks for it again meanwhile, and the others go", async () => {
+    await handle("o1");
+    await handle("o1");
+    expect([made.length, databases().length]).toEqual([2, 2]);
+    await drain();
+    expect([recorded(), state.outbox.size]).toEqual([databases(), 0]);
+  });
+
+  it("is left alone once it was swept away", async () => {
+    await handle("o1");
+    await swept();
+    expect(databases()).toEqual([]);
+    const [, resent] = sent.splice(0) as [string, string];
+    const [waiting] = [JSON.stringify({ format: 1, request: "o1", table: { acceptor: made[0], looks: 1 } })];
+    await provisioner().handle(waiting);
+    expect(state.acceptors.size).toBe(0);
+    await provisioner().handle(resent);
+    await drain();
+    expect([made.length, recorded()]).toEqual([2, databases()]);
+  });
+
+  it("is given up after five minutes, and another one made for the same request", async () => {
+    readyAt = Number.POSITIVE_INFINITY;
+    await handle("o1");
+    await drain();
+    expect([looks, databases(), state.former.size, state.outbox.size]).toEqual([150, [], 1, 1]);
+    readyAt = 0;
+    await swept();
+    await drain();
+    expect([made.length, recorded()]).toEqual([2, databases()]);
+  });
+
+  it("is not deleted because a message says so that nobody sent", async () => {
+    readyAt = 0;
+    await handle("o1");
+    const forged = { ...(made[0] as AcceptorServer), incarnation: "f".repeat(32) };
+    for (const looks of [0, 1_000])
+      await provisioner().handle(
+        JSON.stringify({ format: 1, request: "o1", table: { acceptor: forged, looks } }),
+      );
+    expect(databases()).toEqual(recorded());
+  });
+});
+
 /** A process that dies at its `last` step: before that has its effect, or after it and before it is known. */
 function mortal(last: number, isAfter: boolean): { by: Provisioner; steps: () => number } {
   let steps = 0;
@@ -277,12 +358,14 @@ function mortal(last: number, isAfter: boolean): { by: Provisioner; steps: () =>
     } as RegistryClient,
     tables: {
       create: () => step(() => tables.create()),
+      isReady: (table) => step(() => tables.isReady(table)),
       delete: (table) => step(() => tables.delete(table)),
       has: (table) => tables.has(table),
-      list: () => tables.list(),
+      list: (except) => tables.list(except),
     },
     launcher,
-    carriedOut: () => {},
+    queue,
+    carriedOut,
   });
   return { by, steps: () => steps };
 }
@@ -343,6 +426,63 @@ describe("a leader process", () => {
     expect([running.size, state.outbox.size, state.leaders.size]).toEqual([0, 0, 0]);
   });
 
+  const registerTask = (task: string) => {
+    const { leader } = say({ type: "claimLeader", task }) as { leader: string };
+    const process = "a".repeat(32) as ProcessId;
+    const record = { id: leader, process, address: "http://x", publicKey: keyOf(leader), task };
+    say({ type: "registerLeader", leader: record });
+    return leader;
+  };
+
+  it("is one of so many as live or are on their way, for a launcher that counts", async () => {
+    const wanted: number[] = [];
+    const counting = { ...launcher, start: async (_: string, count: number) => void wanted.push(count) };
+    const by = new Provisioner({ ...{ tables, queue, carriedOut }, ...provisionerOf(counting) });
+    say({ type: "configure", leaders: 2 });
+    for (const request of ["o1", "o2"]) await handle(request, by);
+    registerTask("task/a");
+    say({ type: "claimLeader", task: "task/b" });
+    say({ type: "claimLeader", task: "task/c" });
+    await handle("o2", by);
+    register("leader-2");
+    say({ type: "retireLeader", leader: "leader-1" });
+    say({ type: "startLeader", nonce: "one more" });
+    await handle("o4", by);
+    expect(wanted).toEqual([2, 2, 3, 3]);
+  });
+
+  it("is stopped by its task", async () => {
+    const leader = registerTask("task/a");
+    running.add("task/a").add("task/b");
+    say({ type: "retireLeader", leader });
+    await handle("o1");
+    expect([...running, state.leaders.size]).toEqual(["task/b", 0]);
+  });
+
+  it("whose task has ended is retired by the sweeper, also one that never registered; others stay", async () => {
+    say({ type: "configure", leaders: 3 });
+    for (const task of ["task/a", "task/b"]) registerTask(task);
+    for (const task of ["task/c", "task/d"]) say({ type: "claimLeader", task });
+    register("leader-9");
+    running.add("task/b").add("task/c");
+    await swept();
+    expect(ended.sort()).toEqual(["leader-1", "leader-4"]);
+    const live = [...state.leaders.values()].filter((each) => each.state === "live").map(({ id }) => id);
+    expect(live.sort()).toEqual(["leader-2", "leader-9"]);
+    expect([...state.claims.keys()]).toEqual(["task/a", "task/b", "task/c"]);
+    ended = [];
+    await swept();
+    expect(ended).toEqual([]);
+  });
+
+  it("is looked after while tables cannot be listed", async () => {
+    registerTask("task/a");
+    say({ type: "startLeader", nonce: "n" });
+    tables.list = () => Promise.reject(new Error("the Region does not answer"));
+    await expect(swept()).rejects.toThrow("swept in part: the Region does not answer");
+    expect([ended, sent.length]).toEqual([["leader-1"], 1]);
+  });
+
   it("that was started late is stopped by the sweeper", async () => {
     register("leader-1");
     say({ type: "retireLeader", leader: "leader-1" });
@@ -354,12 +494,17 @@ describe("a leader process", () => {
 });
 
 describe("messages", () => {
-  it.each(["", "{", "null", '{"format":2,"request":"o1"}', '{"format":1}'])(
-    "that nobody sent (%j) are refused",
-    async (body) => {
-      await expect(provisioner().handle(body)).rejects.toThrow(/a message of the queue/);
-    },
-  );
+  it.each([
+    "",
+    "{",
+    "null",
+    '{"format":2,"request":"o1"}',
+    '{"format":1}',
+    '{"format":1,"request":"o1","table":"p-1"}',
+    '{"format":1,"request":"o1","table":{"acceptor":{"id":"p-1"},"looks":1}}',
+  ])("that nobody sent (%j) are refused", async (body) => {
+    await expect(provisioner().handle(body)).rejects.toThrow(/a message of the queue/);
+  });
 
   it("for what is not in the outbox are done", async () => {
     await handle("o99");

@@ -63,9 +63,8 @@ function commandOf(random: () => number): RegistryCommand {
     case 6:
       return { type: "done", request: `o${below(6)}` };
     case 7:
-      return below(2)
-        ? { type: "startLeader", nonce: `nonce ${id}` }
-        : { type: "retireLeader", leader: `l${id}` };
+      if (below(2) === 0) return { type: "retireLeader", leader: `l${id}` };
+      return id < 3 ? { type: "startLeader", nonce: `nonce ${id}` } : { type: "claimLeader", task: `t${id}` };
     case 8:
       return below(2)
         ? { type: "configure", spares: below(3), leaders: below(3) }

@@ -14,7 +14,7 @@ export interface Registration {
 
 /** Tries until it has an answer or is stopped: leading needs no registry, only being found and endorsing do. */
 export function registerLeader(
-  { id, process, address, publicKey }: LeaderServer,
+  leader: LeaderServer,
   registry: RegistryClient,
   events: Registration,
 ): () => void {
@@ -22,9 +22,9 @@ export function registerLeader(
   let isStopped = false;
   const register = async (): Promise<void> => {
     try {
-      await registry.command({ type: "registerLeader", leader: { id, process, address, publicKey } });
+      await registry.command({ type: "registerLeader", leader });
       const { leaders } = await registry.servers();
-      for (const leader of leaders) if (leader.id !== id) events.found(leader.address);
+      for (const { id, address } of leaders) if (id !== leader.id) events.found(address);
     } catch (error) {
       if (error instanceof Refused) events.refused(error);
       else if (!isStopped) timer = setTimeout(register, AGAIN_MS);

@@ -1,12 +1,7 @@
-/**
- * From the registry's outbox into the queue: at least once, by whoever has something to say. A message only names its
- * request; what that asks for is read from the registry when it is carried out.
- */
-import { Invalid } from "../../errors.ts";
+/** From the registry's outbox into the queue: at least once, by whoever has something to say. */
 import type { OutboxRequest } from "../../protocol/outbox.ts";
 import type { Queue } from "../../provision/queue.ts";
-
-const FORMAT = 1;
+import { messageText } from "./message.ts";
 
 export interface RelayOptions {
   readonly queue: Queue;
@@ -19,21 +14,7 @@ export async function send(
   requests: Iterable<OutboxRequest>,
 ): Promise<void> {
   for (const { request, type } of requests)
-    await queue.send(JSON.stringify({ format: FORMAT, request }), type === "deleteAcceptor" ? drainMs : 0);
-}
-
-/** The id of the request that a message names. @throws Invalid when it is no such message. */
-export function requestOf(body: string): string {
-  let message: unknown;
-  try {
-    message = JSON.parse(body);
-  } catch (cause) {
-    throw new Invalid("invalid_request", "a message of the queue is not JSON", { cause });
-  }
-  const { format, request } = (message ?? {}) as Partial<Record<string, unknown>>;
-  if (format !== FORMAT || typeof request !== "string")
-    throw new Invalid("invalid_request", `a message of the queue has an unknown form: ${body.slice(0, 100)}`);
-  return request;
+    await queue.send(messageText({ request }), type === "deleteAcceptor" ? drainMs : 0);
 }
 
 /** Sends what this process has not sent yet. What it failed to send it sends with the next command, or the sweeper does. */

@@ -19,16 +19,30 @@ export interface SweeperOptions extends RelayOptions {
   readonly events: {
     orphan(table: string): void;
     lostSpare(acceptor: string): void;
+    /** Its process ended, and it did not say so itself. */
+    endedLeader(leader: string): void;
   };
 }
 
-/** @throws when the registry or a port does not answer: the next sweep does what this one did not. */
+/**
+ * @throws AggregateError when the registry or a port did not answer. What does not need that is done all the same: tables
+ * cannot be listed while a Region is down, and leaders have to be looked after then. The next sweep does the rest.
+ */
 export async function sweep(options: SweeperOptions): Promise<void> {
   const known = await options.registry.provisioning();
-  await send(options, known.outbox);
-  await removeOrphans(options, known);
-  await reportLostSpares(options, known);
-  await stopFormerLeaders(options, known);
+  const troubles: unknown[] = [];
+  const parts = [
+    () => send(options, known.outbox),
+    () => lookAfterLeaders(options, known),
+    () => removeOrphans(options, known),
+    () => reportLostSpares(options, known),
+  ];
+  for (const part of parts) await part().catch((error: unknown) => troubles.push(error));
+  if (troubles.length > 0) throw new AggregateError(troubles, `swept in part: ${troubles.map(wordsOf)}`);
+}
+
+function wordsOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function removeOrphans(
@@ -37,8 +51,8 @@ async function removeOrphans(
 ): Promise<void> {
   const recorded = new Set(acceptors.map(({ id }) => id));
   const disowned = new Set(former);
-  for (const table of await tables.list()) {
-    if (recorded.has(table.id) || table.ageMs < orphanAgeMs) continue;
+  for (const table of await tables.list(recorded)) {
+    if (table.ageMs < orphanAgeMs) continue;
     // Once is enough, though the table cannot be deleted for days.
     if (!disowned.has(table.id)) {
       const answer = await registry.command({ type: "disown", acceptor: table.id });
@@ -62,8 +76,29 @@ async function reportLostSpares(
   }
 }
 
-/** Started by a request that came when it had been done and undone. */
-async function stopFormerLeaders({ launcher }: SweeperOptions, { former }: Provisioning): Promise<void> {
-  const gone = new Set(former);
-  for (const leader of await launcher.list()) if (gone.has(leader)) await launcher.stop(leader);
+async function lookAfterLeaders(
+  { registry, launcher, events }: SweeperOptions,
+  known: Provisioning,
+): Promise<void> {
+  // Asked later than the registry: whoever is on record was running before that.
+  const running = new Set(await launcher.list());
+  const former = new Set(known.former);
+  // Started by a request that came when it had been done and undone.
+  for (const id of running) if (former.has(id)) await launcher.stop({ id });
+  for (const [leader, task] of tasksOf(known)) {
+    if (running.has(task)) continue;
+    await registry.command({ type: "retireLeader", leader });
+    events.endedLeader(leader);
+  }
+}
+
+/** By leader, of those that live, or have only claimed their ids. */
+function tasksOf({ leaders, claims }: Provisioning): ReadonlyMap<string, string> {
+  const recorded = new Set(leaders.map(({ id }) => id));
+  const claimed = claims.filter(({ leader }) => !recorded.has(leader));
+  const live = leaders.filter(({ state }) => state === "live");
+  return new Map([
+    ...claimed.map(({ leader, task }) => [leader, task] as const),
+    ...live.flatMap(({ id, task }) => (task === undefined ? [] : [[id, task] as const])),
+  ]);
 }

@@ -7,7 +7,7 @@ import { backoffMs } from "../../backoff.ts";
 import { Refused, TheseusError, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { AuditEntry } from "../../protocol/endorsement.ts";
-import type { LeaderRecord } from "../../protocol/leader-pool.ts";
+import type { Claim, LeaderRecord } from "../../protocol/leader-pool.ts";
 import type { OutboxRequest } from "../../protocol/outbox.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
@@ -29,6 +29,7 @@ export interface Provisioning {
   readonly outbox: readonly OutboxRequest[];
   readonly acceptors: readonly AcceptorRecord[];
   readonly leaders: readonly LeaderRecord[];
+  readonly claims: readonly Claim[];
   readonly former: readonly string[];
   readonly settings: Settings;
 }

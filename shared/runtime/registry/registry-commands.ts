@@ -14,6 +14,8 @@ const ID_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const PROCESS_PATTERN = /^[0-9a-f]{32}$/;
 /** 32 bytes in base64url. */
 const PUBLIC_KEY_PATTERN = /^[\w-]{43}$/;
+/** An ARN, or whatever else a launcher calls what it runs. */
+const TASK_PATTERN = /^[A-Za-z0-9][\w:/.-]{0,511}$/;
 const TEXT_CHARACTERS_MAX = 2_000;
 /** More help nobody, and each costs a table, a process or a proof. */
 const COUNT_MAX = 1_000;
@@ -23,12 +25,11 @@ const key = matching(KEY_PATTERN);
 const count = wholeNumber(0, COUNT_MAX);
 
 const acceptor = object({ id, kind: id, location: text, incarnation: id });
-const leader = object({
-  id,
-  process: matching(PROCESS_PATTERN),
-  address: text,
-  publicKey: matching(PUBLIC_KEY_PATTERN),
-});
+const task = matching(TASK_PATTERN);
+const leader = object(
+  { id, process: matching(PROCESS_PATTERN), address: text, publicKey: matching(PUBLIC_KEY_PATTERN) },
+  { task },
+);
 const reason: Form = (value) =>
   object(asksFor("suspects", value) ? { suspects: listOf(id) } : { operator: text })(value);
 const configuration = wholeNumber(1, Number.MAX_SAFE_INTEGER);
@@ -63,8 +64,12 @@ const COMMANDS: Readonly<Record<FromOutside, Form>> = {
   suspectAcceptor: command({ acceptor: id, by: text, why: oneOf("gone", "silent", "slow") }),
   clearAcceptor: command({ acceptor: id, by: text }),
   suspectLeader: command({ leader: id, process: matching(PROCESS_PATTERN), by: text }),
-  configure: command({}, { spares: count, replacements: count, leaders: count, endorsements: threshold }),
+  configure: command(
+    {},
+    { acceptors: count, spares: count, replacements: count, leaders: count, endorsements: threshold },
+  ),
   startLeader: command({ nonce: key }),
+  claimLeader: command({ task }),
   retireLeader: command({ leader: id }),
   revokeLeader: command({ leader: id }),
   provisioned: command({ request: id, acceptor }),

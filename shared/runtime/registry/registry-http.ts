@@ -73,10 +73,11 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
   get(app, "/v1/registry/provisioning", async (c) =>
     c.json(
       await service.read(
-        ({ outbox, acceptors, leaders, former, settings }): Provisioning => ({
+        ({ outbox, acceptors, leaders, claims, former, settings }): Provisioning => ({
           outbox: [...outbox.values()],
           acceptors: [...acceptors.values()],
           leaders: [...leaders.values()],
+          claims: [...claims].map(([task, leader]) => ({ task, leader })),
           former: [...former],
           settings,
         }),

@@ -17,7 +17,7 @@ const NOBODY_THERE: ReadonlySet<unknown> = new Set([
 ]);
 
 /** An error that is not the AWS client's is passed through. */
-export function awsTrouble(cause: unknown, place: AwsPlace): unknown {
+export function dynamodbTrouble(cause: unknown, place: AwsPlace): unknown {
   if (!(cause instanceof Error)) return cause;
   const { code, name, message } = cause as Error & { code?: unknown };
   const at = "aws" in place ? "DynamoDB" : place.endpoint;
