@@ -20,9 +20,8 @@ const ACCOUNTS = 400;
 const SETTLE_MS = 4_000;
 const IDLE_MS = 60_000;
 const FILE = "examples/bank.ts";
-const AT = "/v1/machines/bank/main";
 /** What little can be packed, and what is usual: accounts with long names, 400 of them. */
-const RANDOM = "random text";
+const RANDOM = "random";
 const REAL = "transfers";
 const ONE_REQUEST = "one request";
 /** Of votes, by the number of tables: a little more than the commands' own KB; half of that when they can be packed. */
@@ -49,23 +48,18 @@ export async function writeUnits(): Promise<void> {
 
 async function measure(deployment: TestDeployment, meter: CapacityMeter): Promise<void> {
   const rows: Row[] = [];
-  // Whoever comes first starts the machine.
-  await post(deployment, [deposit("x")]);
   const accounts = Array.from({ length: ACCOUNTS }, () => `customers/${randomUUID()}/accounts/current/EUR`);
-  for (const tables of [3, 2]) {
-    if (tables === 2) await useTwoTables(deployment);
+  for (const tables of [3, 2])
     for (const [commands, of] of [
       [RANDOM, () => deposit(randomText(COMMAND_BYTES))],
       [REAL, () => transfer(accounts)],
     ] as const) {
-      const made = Array.from({ length: COMMANDS }, of);
-      rows.push(
-        await row(deployment, meter, tables, `${commands}, ${ONE_REQUEST}`, () => post(deployment, made)),
-      );
+      const machine = await startMachine(deployment, `${commands}-${tables}`, tables);
+      const send = () => post(machine, "commands", newCommands(of));
+      rows.push(await row(machine, meter, tables, `${commands}, ${ONE_REQUEST}`, send));
+      if (commands === REAL) rows.push(await withSessions(deployment, meter, tables, accounts));
     }
-    rows.push(await withSessions(deployment, meter, tables, accounts));
-  }
-  await settled(deployment, meter);
+  await settled(meter);
   await sleep(IDLE_MS);
   const idle = unitsOf(meter.writes);
   console.log(
@@ -91,19 +85,19 @@ interface Row {
 }
 
 async function row(
-  deployment: TestDeployment,
+  machine: Machine,
   meter: CapacityMeter,
   tables: number,
   commands: string,
   send: () => Promise<void>,
 ): Promise<Row> {
-  await settled(deployment, meter);
-  const before = await applied(deployment);
+  await settled(meter);
+  const before = (await status(machine)).applied;
   for (let round = 0; round < ROUNDS; round++) await send();
-  const slots = ((await applied(deployment)) - before) / ROUNDS;
+  const slots = ((await status(machine)).applied - before) / ROUNDS;
   await sleep(SETTLE_MS);
-  const ours = meter.writes.filter(({ key }) => key.startsWith("bank/main#"));
-  const isVote = ({ key }: Consumed) => key.startsWith("bank/main#C#");
+  const ours = meter.writes.filter(({ key }) => key.startsWith(`bank/${machine.id}#`));
+  const isVote = ({ key }: Consumed) => key.startsWith(`bank/${machine.id}#C#`);
   const votes = unitsOf(ours.filter(isVote)) / ROUNDS;
   const archive = unitsOf(ours) / ROUNDS - votes;
   const refused = ours.filter(({ isRefused }) => isRefused).length;
@@ -111,8 +105,7 @@ async function row(
 }
 
 /** Nothing is being written any more: what trails a command, or a move to another leader, is done. */
-async function settled(deployment: TestDeployment, meter: CapacityMeter): Promise<void> {
-  await applied(deployment);
+async function settled(meter: CapacityMeter): Promise<void> {
   await until(async () => {
     meter.reset();
     await sleep(SETTLE_MS);
@@ -127,15 +120,16 @@ async function withSessions(
   tables: number,
   accounts: readonly string[],
 ): Promise<Row> {
+  const machine = await startMachine(deployment, `sessions-${tables}`, tables);
   const theseus = connect(deployment.url);
-  const bank = theseus.machine("bank", "main");
+  const bank = theseus.machine("bank", machine.id);
   const sendAll = async () => {
     await Promise.all(Array.from({ length: COMMANDS }, () => bank.send(transfer(accounts))));
   };
   // The first time they open their sessions.
   await sendAll();
   try {
-    return await row(deployment, meter, tables, `${REAL}, 1,000 sessions`, sendAll);
+    return await row(machine, meter, tables, `${REAL}, 1,000 sessions`, sendAll);
   } finally {
     theseus.close();
   }
@@ -167,28 +161,34 @@ function padded(command: Readonly<Record<string, string | number>>, field: strin
   };
 }
 
-async function post({ url }: TestDeployment, commands: readonly object[]): Promise<void> {
+function newCommands(of: () => object): readonly object[] {
+  return Array.from({ length: COMMANDS }, () => ({ command: of() }));
+}
+
+interface Machine {
+  readonly id: string;
+  /** Its own. */
+  readonly url: string;
+}
+
+/** One for each row: a vote in the place of a larger one costs as much as that one. */
+async function startMachine(deployment: TestDeployment, id: string, tables: number): Promise<Machine> {
+  const machine = { id, url: `${deployment.url}/v1/machines/bank/${id}` };
+  await post(machine, "commands", [{ command: deposit("x") }]);
+  const acceptors = (await status(machine)).configuration.acceptors.slice(0, tables);
+  if (tables === 2) await post(machine, "reconfigure", { mode: "primaryBackup", acceptors });
+  return machine;
+}
+
+async function post({ url }: Machine, path: string, body: unknown): Promise<void> {
   const headers = { "content-type": "application/json" };
-  const body = JSON.stringify(commands.map((command) => ({ command })));
-  const answer = await fetch(`${url}${AT}/commands`, { method: "POST", headers, body });
-  if (!answer.ok) throw new Error(await answer.text());
-  await answer.text();
+  const answer = await fetch(`${url}/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(text);
 }
 
-async function useTwoTables(deployment: TestDeployment): Promise<void> {
-  const { acceptors } = (await status(deployment)).configuration;
-  const headers = { "content-type": "application/json" };
-  const body = JSON.stringify({ mode: "primaryBackup", acceptors: acceptors.slice(0, 2) });
-  const answer = await fetch(`${deployment.url}${AT}/reconfigure`, { method: "POST", headers, body });
-  if (!answer.ok) throw new Error(await answer.text());
-}
-
-async function applied(deployment: TestDeployment): Promise<number> {
-  return (await status(deployment)).applied;
-}
-
-async function status({ url }: TestDeployment): Promise<MachineStatus> {
-  return (await (await fetch(url + AT)).json()) as MachineStatus;
+async function status({ url }: Machine): Promise<MachineStatus> {
+  return (await (await fetch(url)).json()) as MachineStatus;
 }
 
 function unitsOf(consumed: readonly Consumed[]): number {
