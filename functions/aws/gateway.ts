@@ -5,7 +5,7 @@
  */
 import { Hono } from "hono";
 import { handle, type LambdaContext, type LambdaEvent } from "hono/aws-lambda";
-import { Invalid, OutcomeUnknown } from "../../shared/errors.ts";
+import { Invalid, OutcomeUnknown, type TheseusError, Unavailable } from "../../shared/errors.ts";
 import { DirectoryLeaders } from "../../shared/runtime/gateway/directory-leaders.ts";
 import { Forwarder } from "../../shared/runtime/gateway/forward.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
@@ -57,18 +57,40 @@ export async function handler(
   event: LambdaEvent,
   context: LambdaContext,
 ): Promise<Awaited<ReturnType<typeof answer>>> {
-  const answered = await answer(event, context);
-  if (answered.body.length <= ANSWER_BYTES_MAX / 4) return answered;
-  if (Buffer.byteLength(JSON.stringify(answered)) <= ANSWER_BYTES_MAX) return answered;
-  return { ...answered, ...tooLarge(event) };
+  try {
+    const answered = await answer(event, context);
+    return isTooLarge(answered) ? problemOnly(tooLarge(event)) : answered;
+  } catch (error) {
+    report(error);
+    return problemOnly(brokenOff(event));
+  }
 }
 
-/** What is too large for Lambda would be lost without a word. */
-function tooLarge(event: LambdaEvent) {
-  const isRead =
-    "rawPath" in event && (event.requestContext as { http: { method: string } }).http.method === "GET";
+/** Lambda would drop it without a word. */
+function isTooLarge(answered: { readonly body: string }): boolean {
+  // A character of the body has six bytes in JSON at most.
+  const mayBe = 6 * answered.body.length > ANSWER_BYTES_MAX;
+  return mayBe && Buffer.byteLength(JSON.stringify(answered)) > ANSWER_BYTES_MAX;
+}
+
+function tooLarge(event: LambdaEvent): TheseusError {
   const detail = `the answer is larger than the ${ANSWER_BYTES_MAX} bytes that a function may give: connect to a leader`;
-  const error = isRead ? new Invalid("too_large", detail) : new OutcomeUnknown("outcome_unknown", detail);
+  return isRead(event) ? new Invalid("too_large", detail) : new OutcomeUnknown("outcome_unknown", detail);
+}
+
+/** What came of it so far must not look whole. */
+function brokenOff(event: LambdaEvent): TheseusError {
+  const detail = "the answer broke off: try again";
+  return isRead(event)
+    ? new Unavailable("unavailable", detail)
+    : new OutcomeUnknown("outcome_unknown", detail);
+}
+
+function isRead({ requestContext }: LambdaEvent): boolean {
+  return "http" in requestContext && requestContext.http.method === "GET";
+}
+
+function problemOnly(error: TheseusError) {
   const problem = problemOf(error);
   const headers = { "content-type": "application/problem+json" };
   return { statusCode: problem.status, headers, body: JSON.stringify(problem), isBase64Encoded: false };

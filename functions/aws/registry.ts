@@ -11,6 +11,7 @@ import { AWS_DRAIN_MS } from "../../shared/provision/aws.ts";
 import type { Directory } from "../../shared/runtime/directory.ts";
 import { problemFor, problemResponse } from "../../shared/runtime/http/problem.ts";
 import { OutboxRelay } from "../../shared/runtime/provisioner/outbox-relay.ts";
+import { callerByRole, jobsByRole } from "../../shared/runtime/registry/caller.ts";
 import { Maintenance } from "../../shared/runtime/registry/maintenance.ts";
 import { registryParts } from "../../shared/runtime/registry/registry-parts.ts";
 import type { RegistryService } from "../../shared/runtime/registry/registry-service.ts";
@@ -48,14 +49,17 @@ const registry = once(async () => {
   });
   const events = reportSnapshots(log);
   const maintenance = new Maintenance({ service, ports, repairer, slots: SNAPSHOT_SLOTS, events });
-  const app = serve({ maintain: () => maintenance.pass() });
+  // Whom IAM lets in, where a stack says no more than that.
+  const roles = process.env.THESEUS_ROLES;
+  const jobOf = roles ? callerByRole(jobsByRole(roles)) : undefined;
+  const app = serve({ maintain: () => maintenance.pass(), jobOf });
   tokenRoute(app, minter({ by: "registry", privateKey, deployment, now: Date.now }));
   return app;
 });
 
 const app = new Hono();
 app.onError((error) => problemResponse(problemFor(error, report)));
-app.all("*", async (c) => (await registry()).fetch(c.req.raw));
+app.all("*", async (c) => (await registry()).fetch(c.req.raw, c.env as object));
 export const handler = handle(app);
 
 /** Tells the directory the live leaders when they are others than this process told last. */

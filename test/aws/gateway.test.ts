@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import { Directory } from "../../shared/runtime/directory.ts";
@@ -24,7 +25,7 @@ let directory: Directory;
 let keys: TokenKeys;
 let leader: Server;
 let seen: { readonly request: IncomingMessage; readonly body: string }[];
-let answer: { readonly status: number; readonly body: string };
+let answer: { readonly status: number; readonly body: string; readonly isCut?: boolean };
 
 beforeEach(async () => {
   vi.resetModules();
@@ -39,7 +40,10 @@ beforeEach(async () => {
   answer = { status: 200, body: '{"slot":1,"response":"OK"}' };
   leader = createServer(async (request, response) => {
     seen.push({ request, body: await text(request) });
-    response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    if (!answer.isCut)
+      return response.writeHead(answer.status, { "content-type": "application/json" }).end(answer.body);
+    response.writeHead(answer.status, { "content-type": "application/x-ndjson" }).write(answer.body);
+    return setImmediate(() => request.socket.destroySoon());
   });
   leader.listen(0, "127.0.0.1");
   await once(leader, "listening");
@@ -58,9 +62,13 @@ async function invoke(path: string, asked: Asked = {}) {
   return { status: answered.statusCode, body: JSON.parse(answered.body) as Record<string, unknown> };
 }
 
-async function deployed(): Promise<void> {
+async function founded(): Promise<void> {
   keys = await directory.makeKeys();
   await directory.make({ ...placeOf("a"), deployment: DEPLOYMENT });
+}
+
+async function deployed(): Promise<void> {
+  await founded();
   const { port } = leader.address() as AddressInfo;
   const process = "9".repeat(32) as ProcessId;
   const address = `http://127.0.0.1:${port}`;
@@ -106,6 +114,14 @@ test("before anything is deployed it says so, and goes on once it is", async () 
   expect(await invoke(COMMANDS, { body: command })).toMatchObject({ status: 200 });
 });
 
+test("a call that comes before the first leader waits for it", async () => {
+  await founded();
+  const answered = invoke(COMMANDS, { body: command });
+  await sleep(300);
+  await deployed();
+  expect(await answered).toMatchObject({ status: 200 });
+});
+
 test("an inbox, which has no end, is not passed on", async () => {
   await deployed();
   const { status, body } = await invoke("/v1/machines/bank/main/inbox/bob");
@@ -122,6 +138,15 @@ test("an answer that Lambda would drop is a problem: nothing happened, or nobody
   });
   const { body } = await invoke(COMMANDS, { body: command });
   expect(body.code).toBe("outcome_unknown");
+});
+
+test("a log that breaks off does not look whole", async () => {
+  await deployed();
+  answer = { status: 200, body: '{"slot":1}\n', isCut: true };
+  expect(await invoke("/v1/machines/bank/main/log")).toMatchObject({
+    status: 503,
+    body: { code: "unavailable", detail: expect.stringContaining("broke off") },
+  });
 });
 
 test("a request for another deployment is not answered", async () => {

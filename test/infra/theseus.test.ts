@@ -4,7 +4,7 @@ import { Vpc } from "aws-cdk-lib/aws-ec2";
 import { ContainerImage } from "aws-cdk-lib/aws-ecs";
 import { describe, expect, it } from "vitest";
 import { Replication, Theseus } from "../../infra/index.ts";
-import { BANK, bank, bankStack, only, REGION, resourcesOf, templateOf, textOf } from "./synthesize.ts";
+import { BANK, bank, bankStack, only, REGION, resourcesOf, textOf } from "./synthesize.ts";
 
 const production = bank();
 const task = only(production, "AWS::ECS::TaskDefinition").Properties;
@@ -151,8 +151,8 @@ describe("the network", () => {
       ([, { Properties }]) => Properties,
     );
     expect(endpoints.map(({ ServiceName }) => textOf(ServiceName))).toEqual([
-      `com.amazonaws.${REGION}.dynamodb`,
-      `com.amazonaws.${REGION}.s3`,
+      `com.amazonaws.\${AWS::Region}.dynamodb`,
+      `com.amazonaws.\${AWS::Region}.s3`,
     ]);
   });
 
@@ -173,18 +173,17 @@ describe("the network", () => {
   });
 
   it("is the given one, whose private subnets are used", () => {
-    const stack = bankStack({}, { place: (of) => ({ scope: of, id: "Made" }) });
-    expect(resourcesOf(templateOf(stack), "AWS::EC2::VPC")).toHaveLength(1);
+    const subnets = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"];
     const given = Vpc.fromVpcAttributes(bankStack(), "Given", {
-      vpcId: "vpc-1",
+      vpcId: "vpc-0123456789abcdef0",
       vpcCidrBlock: "10.9.0.0/16",
       availabilityZones: ["a", "b"],
-      privateSubnetIds: ["subnet-a", "subnet-b"],
+      privateSubnetIds: subnets,
     });
     const template = bank({ vpc: given });
     expect(resourcesOf(template, "AWS::EC2::VPC")).toEqual([]);
     expect(only(template, "AWS::ECS::Service").Properties.NetworkConfiguration).toMatchObject({
-      AwsvpcConfiguration: { AssignPublicIp: "DISABLED", Subnets: ["subnet-a", "subnet-b"] },
+      AwsvpcConfiguration: { AssignPublicIp: "DISABLED", Subnets: subnets },
     });
     expect(JSON.stringify(template)).toContain("10.9.0.0/16");
   });

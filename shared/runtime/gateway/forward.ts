@@ -126,9 +126,10 @@ async function* through(
   outgoing?.once("close", leave);
   try {
     yield* stream as AsyncIterable<Buffer>;
-  } catch {
+  } catch (error) {
     // The leader broke off, and so must we: an orderly end would be a lie.
-    if (!closing?.aborted) outgoing?.destroy();
+    if (outgoing === undefined) throw error;
+    if (!closing?.aborted) outgoing.destroy();
   } finally {
     closing?.removeEventListener("abort", leave);
   }

@@ -2,7 +2,7 @@
  * The registry over HTTP: commands, and the questions that it answers from its state. Whoever knows only
  * the registry's address finds a machine through it: any call on a machine is sent on to a leader process.
  */
-import { Hono } from "hono";
+import { type Context, Hono } from "hono";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import { type AcceptorId, modeOf } from "../../protocol/quorum.ts";
@@ -20,6 +20,7 @@ import { type Bindings, get, post } from "../http/routes.ts";
 import type { Provisioning, TimedProposal } from "./registry-client.ts";
 import { registryCommandOf } from "./registry-commands.ts";
 import type { RegistryService } from "./registry-service.ts";
+import { assertMayCall, assertMaySay, type Job } from "./rights.ts";
 
 const MACHINES_PAGE = 1_000;
 
@@ -29,18 +30,25 @@ export interface RegistryInterfaceOptions {
   readonly executed?: () => void | Promise<void>;
   /** One pass of what a process would do by itself; absent where it does. */
   readonly maintain?: () => Promise<void>;
+  /** What the caller is there for; absent: whoever can reach the registry may say anything, as on one machine. */
+  readonly jobOf?: ((c: Context) => Job) | undefined;
 }
 
 /** `random`: in [0, 1); spreads callers over the leader processes. */
 export function registryInterface(
   service: RegistryService,
   random: () => number,
-  { report = console.error, executed = () => {}, maintain }: RegistryInterfaceOptions = {},
+  { report = console.error, executed = () => {}, maintain, jobOf }: RegistryInterfaceOptions = {},
 ): Hono<Bindings> {
   const app = new Hono<Bindings>();
   app.onError((error) => problemResponse(problemFor(error, report)));
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
-  commands(app, service, executed);
+  if (jobOf !== undefined)
+    app.use((c, next) => {
+      assertMayCall(jobOf(c), c.req.path);
+      return next();
+    });
+  commands(app, service, executed, jobOf);
   if (maintain !== undefined)
     post(app, "/v1/registry/maintain", async (c) => {
       await maintain();
@@ -51,9 +59,15 @@ export function registryInterface(
   return app;
 }
 
-function commands(app: Hono<Bindings>, service: RegistryService, executed: () => void | Promise<void>): void {
+function commands(
+  app: Hono<Bindings>,
+  service: RegistryService,
+  executed: () => void | Promise<void>,
+  jobOf: RegistryInterfaceOptions["jobOf"],
+): void {
   post(app, "/v1/registry/commands", async (c) => {
     const command = registryCommandOf(await bodyOf(c));
+    if (jobOf !== undefined) assertMaySay(jobOf(c), command.type);
     const answer = await service.command(command);
     await executed();
     return c.json(answer);
