@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { Command } from "commander";
 import { addAws } from "./commands/aws.ts";
+import { addCost } from "./commands/cost.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDrain } from "./commands/drain.ts";
 import { addLog } from "./commands/log.ts";
@@ -25,6 +26,7 @@ Examples:
   theseus registry reconfigure --replace r1-0123…
   theseus aws local
   theseus status --stack theseus-bank
+  theseus cost --commands-per-second 1000
 
 Exit codes:
   0  done; a command that its machine refused was executed too, and "refused" is said
@@ -53,6 +55,7 @@ export function theseusProgram(): Command {
     addDrain,
     addRegistry,
     addAws,
+    addCost,
   ])
     add(program);
   return program;
