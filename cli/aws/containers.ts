@@ -28,7 +28,11 @@ export interface Command {
   readonly env: NodeJS.ProcessEnv;
 }
 
-const HOST = "127.0.0.1";
+/**
+ * MiniStack takes the encryption from what functions ask of 127.0.0.1 and of localhost, so leaders, whose certificates are
+ * pinned, have to be called otherwise. Only Linux has all of 127/8.
+ */
+const HOST = process.platform === "linux" ? "127.0.0.2" : "::1";
 const IS_SOURCE = import.meta.url.endsWith(".ts");
 const run = promisify(execFile);
 

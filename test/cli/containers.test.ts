@@ -49,7 +49,7 @@ test("the main container's command follows what the others fetched, in folders o
   expect(env).toMatchObject({
     THESEUS_MACHINES: join(programs, "machines.js"),
     THESEUS_DIRECTORY: "us-east-1/theseus-bank-directory",
-    ...{ THESEUS_TASK: "t1", THESEUS_ADDRESS: "127.0.0.1", THESEUS_PORT: "20001" },
+    ...{ THESEUS_TASK: "t1", THESEUS_PORT: "20001" },
     ...{ AWS_ENDPOINT_URL: task.emulator, AWS_ACCESS_KEY_ID: "test", HOME: folder },
   });
   expect(readFileSync(join(programs, "leader.js"), "utf8")).toBe("/assets/leader.js");
