@@ -134,7 +134,7 @@ const RULES: readonly Rule[] = [
   },
   { files: ["functions/"], may: ["shared/", NODE, "pino"] },
   { files: ["cli/"], may: ["shared/", NODE, "commander", "pino"] },
-  { files: ["infra/"], may: ["aws-cdk-lib", "constructs", NODE] },
+  { files: ["infra/"], may: ["aws-cdk-lib", "constructs", "esbuild", NODE] },
   { files: ["console/"], may: [], mayTypes: ["shared/"] },
 ];
 
@@ -142,6 +142,8 @@ const RULES: readonly Rule[] = [
 const ENTRY_POINTS = [
   "shared/index.ts",
   "shared/client/index.ts",
+  "infra/index.ts",
+  "infra/app.ts", // cdk.json's
   "shared/storage/sqlite.worker.ts", // a thread of sqlite.ts
   "shared/runtime/snapshots/snapshot.worker.ts", // a thread of in-thread.ts
   "shared/storage/memory.ts", // for tests: ours, and users'
@@ -246,7 +248,7 @@ describe("leftovers", () => {
   it("are not whole files: each is imported by something that is no test, or is an entry point", () => {
     const users = filesIn([...PRODUCTION, "examples", "bench"]);
     const used = new Set(users.flatMap((path) => importsOf(path, read(path)).map(({ from }) => from)));
-    const dead = filesIn(["shared", "functions", "cli"]).filter(
+    const dead = filesIn(["shared", "functions", "infra", "cli"]).filter(
       (path) => !used.has(path) && !fits(path, ENTRY_POINTS),
     );
     expect(dead).toEqual([]);

@@ -30,7 +30,7 @@ interface Properties {
   readonly name: string;
   readonly registryAddress: string;
   /** CloudFormation makes a text of everything. */
-  readonly settings: Readonly<Record<string, string>>;
+  readonly settings: Readonly<Record<string, unknown>>;
   readonly sandbox: string;
 }
 type Event = CloudFormationCustomResourceEvent<Properties>;
@@ -99,11 +99,14 @@ async function setUp({ registryAddress, settings }: Properties): Promise<Record<
 
 /** The registry checks them. */
 function configureOf(settings: Properties["settings"]): RegistryCommand {
-  const values = Object.entries(settings).map(([name, text]) => [
-    name,
-    WHOLE_NUMBER.test(text) ? Number(text) : text,
-  ]);
-  return { type: "configure", ...Object.fromEntries(values) };
+  return { type: "configure", ...(numbersIn(settings) as object) };
+}
+
+/** CloudFormation makes a text of every number. */
+function numbersIn(value: unknown): unknown {
+  if (typeof value === "string") return WHOLE_NUMBER.test(value) ? Number(value) : value;
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, numbersIn(each)]));
 }
 
 async function onceAllowed(act: () => Promise<unknown>): Promise<void> {

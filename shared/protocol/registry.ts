@@ -49,15 +49,18 @@ import {
   whyNotNew,
   whyNotTogether,
 } from "./pool.ts";
-import { ACCEPTORS_MAX, type AcceptorId, faultOf, majority, type QuorumSpec } from "./quorum.ts";
+import { ACCEPTORS_MAX, type AcceptorId, faultOf, MODES, type Mode, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
 
 export { type LeaderServer, registrationText } from "./leader-pool.ts";
 export type { AcceptorServer } from "./pool.ts";
 
 export type RegistryCommand =
-  /** The first one makes configuration 1; later ones get the same answer. */
-  | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors: number }
+  /**
+   * The first one makes configuration 1; later ones get the same answer. `acceptors`: a majority of so many; absent: as
+   * the settings say.
+   */
+  | { readonly type: "registerMachine"; readonly machine: MachineId; readonly acceptors?: number }
   | { readonly type: "registerAcceptor"; readonly acceptor: AcceptorServer }
   /** A table is, or is about to be, one of the registry's own, in this configuration of the registry. */
   | { readonly type: "adoptAcceptor"; readonly acceptor: AcceptorServer; readonly configuration: number }
@@ -134,9 +137,17 @@ export interface Settings {
   readonly leaders?: number;
   /** How many leader processes have to endorse a reconfiguration. */
   readonly endorsements: Threshold;
+  /** What a machine begins with; absent: a majority of three, which is 2f + 1 with f = 1, the talk's three servers. */
+  readonly machines?: FirstQuorums;
+}
+
+export interface FirstQuorums {
+  readonly mode: Mode;
+  readonly acceptors: number;
 }
 
 const SETTINGS: Settings = { spares: 1, replacements: 3, endorsements: "auto" };
+const MACHINES: FirstQuorums = { mode: "majority", acceptors: 3 };
 
 /** Of one machine; many more than there are ever under way. */
 const PENDING_MAX = 64;
@@ -223,7 +234,7 @@ export function applyRegistry(
 function execute(state: RegistryState, command: RegistryCommand, context: RegistryContext): unknown {
   switch (command.type) {
     case "registerMachine":
-      return registerMachine(state, command.machine, command.acceptors);
+      return registerMachine(state, command);
     case "registerAcceptor":
       return registerAcceptor(state, command.acceptor);
     case "adoptAcceptor":
@@ -304,15 +315,20 @@ function locate(state: RegistryState, record: MachineRecord, number: number): Lo
   return { configuration, active: record.active === number, acceptors };
 }
 
-function registerMachine(state: RegistryState, machine: MachineId, count: number): Location | Refusal {
+function registerMachine(
+  state: RegistryState,
+  { machine, acceptors: asked }: Extract<RegistryCommand, { type: "registerMachine" }>,
+): Location | Refusal {
   if (!state.machines.has(machine)) {
-    if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
-      return new Refusal(`a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`);
+    const { mode, acceptors: count } =
+      asked === undefined ? (state.settings.machines ?? MACHINES) : { ...MACHINES, acceptors: asked };
+    const fault = faultOfFirst({ mode, acceptors: count });
+    if (fault !== undefined) return new Refusal(fault);
     const acceptors = leastUsed(state, count);
     if (acceptors.length < count)
       return new Refusal(`${count} acceptors are needed and ${acceptors.length} are registered`);
     serve(state, acceptors);
-    const quorums = majority(acceptors);
+    const quorums = MODES[mode](acceptors);
     const first: Configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
     state.machines.set(machine, {
       active: 0,
@@ -324,6 +340,12 @@ function registerMachine(state: RegistryState, machine: MachineId, count: number
     });
   }
   return lookup(state, machine) as Location;
+}
+
+function faultOfFirst({ mode, acceptors: count }: FirstQuorums): string | undefined {
+  if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
+    return `a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`;
+  return faultOf(MODES[mode](Array.from({ length: count }, (_, index) => `${index}` as AcceptorId)));
 }
 
 function propose(
@@ -395,9 +417,11 @@ function forgetSuperseded(record: MachineRecord): void {
 
 function configure(
   state: RegistryState,
-  { acceptors, spares, replacements, leaders, endorsements }: Partial<Settings>,
+  { acceptors, spares, replacements, leaders, endorsements, machines }: Partial<Settings>,
 ): { settings: Settings } | Refusal {
-  const fault = endorsements === undefined ? undefined : faultOfThreshold(endorsements);
+  const fault =
+    (endorsements === undefined ? undefined : faultOfThreshold(endorsements)) ??
+    (machines === undefined ? undefined : faultOfFirst(machines));
   if (fault !== undefined) return new Refusal(fault);
   state.settings = {
     ...state.settings,
@@ -406,6 +430,7 @@ function configure(
     ...(replacements === undefined ? {} : { replacements }),
     ...(leaders === undefined ? {} : { leaders }),
     ...(endorsements === undefined ? {} : { endorsements }),
+    ...(machines === undefined ? {} : { machines }),
   };
   return { settings: state.settings };
 }

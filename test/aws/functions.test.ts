@@ -16,6 +16,7 @@ import { newSigner } from "../../shared/runtime/signing.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { signatoriesGiven } from "../../shared/runtime/tokens/signers.ts";
 import { verifyToken } from "../../shared/runtime/tokens/token.ts";
+import { deleteDocumentsTable } from "../../shared/storage/documents-dynamodb.ts";
 import { openStore } from "../../shared/storage/open.ts";
 import { newDeployment } from "./functions.ts";
 
@@ -70,7 +71,10 @@ test("a bootstrap that is said again changes nothing but what was asked for", as
   const PhysicalResourceId = `theseus-${properties.name}`;
   const ResourceProperties = {
     ...properties,
-    settings: { acceptors: "3", spares: "2", endorsements: "auto" },
+    settings: {
+      ...{ acceptors: "3", spares: "2", endorsements: "auto" },
+      machines: { mode: "majority", acceptors: "3" },
+    },
   };
   expect(await bootstrap({ RequestType: "Update", PhysicalResourceId, ResourceProperties })).toMatchObject({
     Status: "SUCCESS",
@@ -78,7 +82,9 @@ test("a bootstrap that is said again changes nothing but what was asked for", as
     Data: { deployment: before.deployment },
   });
   expect(await directory.registry()).toEqual(before);
-  expect(await registry.provisioning()).toMatchObject({ settings: { spares: 2 } });
+  expect(await registry.provisioning()).toMatchObject({
+    settings: { spares: 2, machines: { mode: "majority", acceptors: 3 } },
+  });
   expect(await tables.list(new Set())).toHaveLength(3);
 });
 
@@ -171,4 +177,37 @@ test("whoever may ask the registry gets a token that leaders take", async () => 
   expect(await (await call("/v1/tokens", { machine: "bank/main", right: "peer" })).json()).toMatchObject({
     code: "invalid_request",
   });
+});
+
+test("in two Regions: tables in both, and a directory that is lost in one is made and filled again", async () => {
+  const regions = ["us-east-1", "eu-central-1"];
+  const { bootstrap, directory, directories, locations, name } = await newDeployment(THREE, regions);
+  await bootstrap();
+  const { acceptors, deployment } = await directory.registry();
+  const places = acceptors.map(({ location }) => location.split("/")[0]);
+  expect(new Set(places)).toEqual(new Set(regions));
+  await deleteDocumentsTable(locations[0] as string);
+  expect((await directory.registry()).deployment, "from the other one").toBe(deployment);
+  const update = { RequestType: "Update", PhysicalResourceId: `theseus-${name}` };
+  expect(await bootstrap(update)).toMatchObject({ Status: "SUCCESS", Data: { deployment } });
+  const keys = await Promise.all(directories.map((each) => each.keys()));
+  expect(keys[0]).toEqual(keys[1]);
+  for (const each of directories) expect((await each.registry()).deployment).toBe(deployment);
+});
+
+test("the registry's own tables, lost one after another, are replaced by the sweeps", async () => {
+  const deployment = await newDeployment({ acceptors: 3, spares: 1 });
+  const { bootstrap, directory, registry, tables, sweep } = deployment;
+  await bootstrap();
+  const { acceptors: first } = await directory.registry();
+  for (const lost of first) {
+    await provisioned(deployment, 4);
+    await tables.delete(lost);
+    await sweep();
+    const { configuration } = await directory.registry();
+    expect(configuration.quorums.acceptors).not.toContain(lost.id);
+  }
+  expect((await directory.registry()).configuration.number).toBe(4);
+  await provisioned(deployment, 4);
+  expect(await depositOn(registry)).toMatchObject({ reply: "response", response: '"OK"' });
 });

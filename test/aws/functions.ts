@@ -39,7 +39,7 @@ export interface Settings {
 }
 
 /** A name that nobody has; the environment of its functions is set until the test is over. */
-export async function newDeployment(settings: Settings) {
+export async function newDeployment(settings: Settings, regions: readonly string[] = [REGION]) {
   const name = `t${randomBytes(6).toString("hex")}`;
   const endpoint = inject("ministack");
   const place = { endpoint };
@@ -49,14 +49,14 @@ export async function newDeployment(settings: Settings) {
   await makeService(ecs, name);
   const platform = await listen();
   const address = `https://${name}.lambda-url.${REGION}.on.aws/`;
-  const location = `${REGION}/theseus-${name}-directory`;
+  const locations = regions.map((region) => `${region}/theseus-${name}-directory`);
   const variables = {
     AWS_REGION: REGION,
     AWS_ENDPOINT_URL: endpoint,
     AWS_ENDPOINT_URL_LAMBDA: platform.url,
     THESEUS_DEPLOYMENT: name,
-    THESEUS_DIRECTORY: location,
-    THESEUS_REGIONS: REGION,
+    THESEUS_DIRECTORY: locations.join(","),
+    THESEUS_REGIONS: regions.join(","),
     THESEUS_PROTECTED: "false",
     THESEUS_QUEUE_URL: QueueUrl,
     THESEUS_CLUSTER: `theseus-${name}`,
@@ -66,16 +66,18 @@ export async function newDeployment(settings: Settings) {
   for (const [variable, value] of Object.entries(variables)) vi.stubEnv(variable, value);
   const tables = new DynamodbTables({
     deployment: name,
-    regions: [REGION],
+    regions,
     isProtected: false,
     place,
     warn: () => {},
   });
-  const directory = new Directory([dynamodbDocuments(location)]);
+  const [directory, ...others] = [locations, ...locations.map((each) => [each])].map(
+    (of) => new Directory(of.map((location) => dynamodbDocuments(location))),
+  ) as [Directory, ...Directory[]];
   onTestFinished(async () => {
     for (const each of [sqs, ecs]) each.destroy();
     await tables.close();
-    directory.close();
+    for (const each of [directory, ...others]) each.close();
     platform.close();
     vi.unstubAllEnvs();
   });
@@ -116,7 +118,19 @@ export async function newDeployment(settings: Settings) {
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
     });
-  return { name, properties, tables, directory, registry, call, bootstrap, deliver, sweep };
+  return {
+    name,
+    properties,
+    locations,
+    tables,
+    directory,
+    directories: others,
+    registry,
+    call,
+    bootstrap,
+    deliver,
+    sweep,
+  };
 }
 
 const CLOUDFORMATION = {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, inject, test, vi } from "vitest";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import { Directory } from "../../shared/runtime/directory.ts";
@@ -61,9 +62,13 @@ async function invoke(path: string, asked: Asked = {}) {
   return { status: answered.statusCode, body: JSON.parse(answered.body) as Record<string, unknown> };
 }
 
-async function deployed(): Promise<void> {
+async function founded(): Promise<void> {
   keys = await directory.makeKeys();
   await directory.make({ ...placeOf("a"), deployment: DEPLOYMENT });
+}
+
+async function deployed(): Promise<void> {
+  await founded();
   const { port } = leader.address() as AddressInfo;
   const process = "9".repeat(32) as ProcessId;
   const address = `http://127.0.0.1:${port}`;
@@ -107,6 +112,14 @@ test("before anything is deployed it says so, and goes on once it is", async () 
   expect(await invoke(COMMANDS, { body: command })).toMatchObject({ status: 503 });
   await deployed();
   expect(await invoke(COMMANDS, { body: command })).toMatchObject({ status: 200 });
+});
+
+test("a call that comes before the first leader waits for it", async () => {
+  await founded();
+  const answered = invoke(COMMANDS, { body: command });
+  await sleep(300);
+  await deployed();
+  expect(await answered).toMatchObject({ status: 200 });
 });
 
 test("an inbox, which has no end, is not passed on", async () => {

@@ -4,6 +4,7 @@ import type { MachineId } from "../../shared/protocol/configuration.ts";
 import {
   ACCEPTORS_MAX,
   type AcceptorId,
+  MODES,
   majority,
   type QuorumSpec,
   withWitness,
@@ -36,8 +37,12 @@ const server = (id: string, more: Partial<AcceptorServer> = {}): AcceptorServer 
   ...more,
 });
 const registerAcceptor = (acceptor: AcceptorServer) => apply(state, { type: "registerAcceptor", acceptor });
-const registerMachine = (machine: string, acceptors = 3) =>
-  apply(state, { type: "registerMachine", machine: machine as MachineId, acceptors });
+const registerMachine = (machine: string, acceptors?: number) =>
+  apply(state, {
+    type: "registerMachine",
+    machine: machine as MachineId,
+    ...(acceptors === undefined ? {} : { acceptors }),
+  });
 /** With the one endorsement that it needs, of a fleet of one; endorsement.test.ts is about those. */
 function complete(name: string, number = 1): unknown {
   const [machine, configuration] = [name as MachineId, number as ConfigurationNumber];
@@ -168,6 +173,33 @@ describe("registerMachine", () => {
     expect(state.machines.size).toBe(0);
     withAcceptors("c");
     expect(acceptorsOf(registerMachine("m/1"))).toEqual(["a", "b", "c"]);
+  });
+
+  it.each([
+    ["majority", 1],
+    ["primaryBackup", 2],
+    ["witness", 3],
+  ] as const)("begins as the settings say: %s of %d", (mode, acceptors) => {
+    withAcceptors("a", "b", "c", "d");
+    registerMachine("before/1");
+    apply(state, { type: "configure", machines: { mode, acceptors } });
+    const quorumsOf = (location: unknown) => (location as Location).configuration.quorums;
+    const expected = MODES[mode](acceptorsOf(registerMachine("m/1")) as AcceptorId[]);
+    expect(quorumsOf(registerMachine("m/1"))).toEqual(expected);
+    expect(expected.acceptors).toHaveLength(acceptors);
+    // Whoever asks for a number gets a majority, and who was there before stays as it is.
+    expect(quorumsOf(registerMachine("m/2", 3)).write).toEqual({ atLeast: 2 });
+    expect(quorumsOf(registerMachine("before/1")).acceptors).toHaveLength(3);
+  });
+
+  it.each([
+    ["witness", 1, "witnesses alone are a read quorum, and they keep no state to read"],
+    ["majority", 16, "a machine has 1 to 15 acceptors, not 16"],
+    ["primaryBackup", 0, "a machine has 1 to 15 acceptors, not 0"],
+  ] as const)("is not set to begin as %s of %d", (mode, acceptors, fault) => {
+    const before = state.settings;
+    expect(reasonOf(apply(state, { type: "configure", machines: { mode, acceptors } }))).toBe(fault);
+    expect(state.settings).toEqual(before);
   });
 });
 

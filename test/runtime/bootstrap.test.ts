@@ -8,6 +8,7 @@ import { Directory } from "../../shared/runtime/directory.ts";
 import { bootstrapRegistry } from "../../shared/runtime/registry/bootstrap.ts";
 import { Maintenance } from "../../shared/runtime/registry/maintenance.ts";
 import { registryParts } from "../../shared/runtime/registry/registry-parts.ts";
+import type { RegistryRepairer } from "../../shared/runtime/repair/registry-repairer.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import { MemoryDocuments } from "../support/memory-documents.ts";
 import { MemoryTables } from "../support/memory-tables.ts";
@@ -28,9 +29,9 @@ const bootstrap = (more: Partial<Parameters<typeof bootstrapRegistry>[0]> = {}) 
 const pointed = async () => (await directory().registry()).acceptors.map(({ id }) => id).sort();
 
 /** What a function puts together when it starts. */
-async function handler(slots = 1_000) {
+async function handler(slots = 1_000, repairing?: Pick<RegistryRepairer, "check" | "isUndecided">) {
   const { first } = await directory().registry();
-  const { service, ports, repairer } = registryParts({
+  const { service, ports, ...parts } = registryParts({
     first,
     open: tables.open,
     pointer: () => directory().registry(),
@@ -44,6 +45,7 @@ async function handler(slots = 1_000) {
     taken: () => told.push("taken"),
     failed: (_: unknown, error: unknown) => told.push(String(error)),
   };
+  const repairer = repairing ?? parts.repairer;
   return { service, told, maintenance: new Maintenance({ service, ports, repairer, slots, events }) };
 }
 
@@ -148,5 +150,13 @@ describe("maintenance", () => {
     const { service: cold } = await handler();
     expect(await cold.read(({ settings }) => settings.spares)).toBe(1);
     expect(cold.hosted.host.truncatedHead?.snapshotSlot).toBeGreaterThan(60);
+  });
+
+  test("trims the log while there is nothing to repair a table with, and says so", async () => {
+    const check = () => Promise.reject(new Error("there is no spare table"));
+    const { service, told, maintenance } = await handler(64, { check, isUndecided: false });
+    for (let count = 0; count < 80; count++) await service.command({ type: "configure", spares: 1 });
+    await expect(maintenance.pass()).rejects.toThrow("no spare table");
+    expect(told).toEqual(["begun", "taken"]);
   });
 });

@@ -86,14 +86,17 @@ const files = () => readdirSync(folder).sort();
 const recorded = () =>
   [...state.acceptors.values()].map(({ location }) => location.slice(folder.length + 1)).sort();
 const databases = () => files().filter((name) => name.endsWith(".sqlite"));
-async function swept(orphanAgeMs = ANY_AGE_MS): Promise<{ orphans: string[]; lost: string[] }> {
+async function swept(
+  orphanAgeMs = ANY_AGE_MS,
+  keep: ReadonlySet<AcceptorId> = new Set(),
+): Promise<{ orphans: string[]; lost: string[] }> {
   const [orphans, lost]: [string[], string[]] = [[], []];
   const events = {
     orphan: (id: string) => void orphans.push(id),
     lostSpare: (id: string) => void lost.push(id),
     endedLeader: (id: string) => void ended.push(id),
   };
-  const options = { tables, launcher, queue, drainMs: 0, orphanAgeMs, events };
+  const options = { tables, launcher, queue, drainMs: 0, orphanAgeMs, keep, events };
   await sweep({ registry: registry as RegistryClient, ...options });
   return { orphans, lost };
 }
@@ -152,6 +155,13 @@ describe("a table", () => {
     before = () => {};
     await handle("o1");
     expect(databases()).toEqual(recorded());
+  });
+
+  it("that the directory points to is no orphan, though it is on no record yet", async () => {
+    const [own, nobodys] = [await tables.create(), await tables.create()];
+    expect(await swept(ANY_AGE_MS, new Set([own.id]))).toEqual({ orphans: [nobodys.id], lost: [] });
+    expect(databases()).toEqual([`${own.id}.sqlite`]);
+    expect(state.former.has(own.id)).toBe(false);
   });
 
   it("whose report was executed and not answered is kept", async () => {

@@ -19,6 +19,7 @@ const LEADER = {
 const TASK = { ...LEADER, task: "arn:aws:ecs:us-east-1:1:task/theseus-a/0f" };
 
 const GOOD: readonly object[] = [
+  { type: "registerMachine", machine: "bank/main" },
   { type: "registerMachine", machine: "bank/main", acceptors: 3 },
   { type: "registerAcceptor", acceptor: ACCEPTOR },
   registration(LEADER, SIGNER),
@@ -61,6 +62,7 @@ const GOOD: readonly object[] = [
   { type: "clearAcceptor", acceptor: "a", by: "leader-1" },
   { type: "configure", spares: 0 },
   { type: "configure", acceptors: 3 },
+  { type: "configure", machines: { mode: "witness", acceptors: 3 } },
   { type: "configure" },
   { type: "configure", endorsements: "auto" },
   { type: "configure", endorsements: 2 },
@@ -136,7 +138,7 @@ describe("garbage", () => {
       { type: "registerMachine", machine: "bank", acceptors: 3 },
       "machine, which must be a machine's name/id",
     ],
-    [{ type: "registerMachine", machine: "bank/main" }, "the command registerMachine has no acceptors"],
+    [{ type: "registerMachine" }, "the command registerMachine has no machine"],
     [{ type: "done", request: "o1", now: true }, 'has a field "now", which is not known'],
     [
       { type: "registerAcceptor", acceptor: { ...ACCEPTOR, id: "a/../b" } },
@@ -144,6 +146,10 @@ describe("garbage", () => {
     ],
     [{ type: "suspectAcceptor", acceptor: "a", by: "x", why: "moody" }, "must be one of gone, silent, slow"],
     [{ type: "configure", spares: 1e9 }, "must be a whole number from 0 to 1000"],
+    [
+      { type: "configure", machines: { mode: "quorums", acceptors: 3 } },
+      "has mode, which must be one of majority, primaryBackup, witness",
+    ],
     [{ type: "startLeader", nonce: "x".repeat(40_000) }, "the limit is"],
     [
       {

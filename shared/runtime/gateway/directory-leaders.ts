@@ -22,7 +22,9 @@ export class DirectoryLeaders implements Origins {
     this.#now = now;
   }
 
+  /** While a request waits for a leader, too. */
   list(): readonly string[] {
+    if (this.#isOld) void this.#renew();
     return this.#listed;
   }
 
@@ -32,8 +34,12 @@ export class DirectoryLeaders implements Origins {
 
   /** Before each request. Never rejects. */
   async refresh(): Promise<void> {
+    if (this.#listed.length === 0 || this.#isOld) await this.#renew();
+  }
+
+  get #isOld(): boolean {
     const age = this.#now() - this.#askedAt;
-    if (this.#listed.length === 0 || age < 0 || age > AGE_MS_MAX) await this.#renew();
+    return age < 0 || age > AGE_MS_MAX;
   }
 
   #renew(): Promise<void> {

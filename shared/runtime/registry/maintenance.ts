@@ -13,8 +13,8 @@ import { REGISTRY, type RegistryService, registryHost } from "./registry-service
 
 /** Longer than a table takes to count as silent beside one that answers. */
 const ANSWER_MS_MAX = 3_500;
-/** The registry's state is small. What takes longer is given up, and tried with the next pass but a few. */
-const SNAPSHOT_MS_MAX = 20_000;
+/** The registry's state is small. What takes longer is given up, and tried again when the log is longer (pace.ts). */
+const SNAPSHOT_MS_MAX = 15_000;
 
 export interface MaintenanceOptions {
   readonly service: RegistryService;
@@ -40,8 +40,10 @@ export class Maintenance {
     const { service } = this.#options;
     await service.read(() => {});
     await service.tables.record();
-    await this.#repair();
+    const [repair] = await Promise.allSettled([this.#repair()]);
+    // However long there is nothing to repair it with: the log grows meanwhile.
     await this.#trim();
+    if (repair.status === "rejected") throw repair.reason;
   }
 
   /** A complaint other than that a table is gone has to hold, as it has where checks go on all the time. */

@@ -5,6 +5,7 @@
 import { Forbidden, Invalid } from "../../errors.ts";
 import { assertJsonData } from "../../json-data.ts";
 import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN } from "../../limits.ts";
+import { MODES } from "../../protocol/quorum.ts";
 import { type RegistryCommand, registrationText } from "../../protocol/registry.ts";
 import { verify } from "../signing.ts";
 
@@ -53,7 +54,7 @@ type FromOutside = Exclude<RegistryCommand["type"], "installed">;
 
 /** A record, so that a command that is added cannot be forgotten here. */
 const COMMANDS: Readonly<Record<FromOutside, Form>> = {
-  registerMachine: command({ machine, acceptors: number }),
+  registerMachine: command({ machine }, { acceptors: number }),
   registerAcceptor: command({ acceptor }),
   adoptAcceptor: command({ acceptor, configuration }),
   registerLeader: command({ leader, proof: text }),
@@ -67,7 +68,10 @@ const COMMANDS: Readonly<Record<FromOutside, Form>> = {
   suspectLeader: command({ leader: id, process: matching(PROCESS_PATTERN), by: text }),
   configure: command(
     {},
-    { acceptors: count, spares: count, replacements: count, leaders: count, endorsements: threshold },
+    {
+      ...{ acceptors: count, spares: count, replacements: count, leaders: count, endorsements: threshold },
+      machines: object({ mode: oneOf(...Object.keys(MODES)), acceptors: count }),
+    },
   ),
   startLeader: command({ nonce: key }),
   claimLeader: command({ task }),

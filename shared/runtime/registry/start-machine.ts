@@ -11,9 +11,6 @@ import type { Ports } from "../ports.ts";
 import type { StorePool } from "../store-pool.ts";
 import type { RegistryClient } from "./registry-client.ts";
 
-/** 2f + 1 with f = 1: the talk's three servers. */
-const ACCEPTORS = 3;
-
 /** @throws Unavailable when the registry or too many acceptors do not answer. */
 export async function startMachine(
   machine: MachineId,
@@ -21,7 +18,7 @@ export async function startMachine(
   stores: StorePool,
   ports: Ports,
 ): Promise<Location> {
-  const registered = await registry.command({ type: "registerMachine", machine, acceptors: ACCEPTORS });
+  const registered = await registry.command({ type: "registerMachine", machine });
   const location = registered as Location;
   stores.learn(location.acceptors);
   if (location.active) return location;

@@ -1,0 +1,73 @@
+/** Who may do what, as a template says it: each statement of each policy. */
+import { listOf, resourcesOf, type TemplateJson, textOf } from "./synthesize.ts";
+
+interface Statement {
+  readonly Sid?: string;
+  readonly Effect: "Allow" | "Deny";
+  readonly Action: string | readonly string[];
+  readonly Resource?: unknown;
+  readonly Condition?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+  readonly Principal?: unknown;
+}
+interface Document {
+  readonly Statement: readonly Statement[];
+}
+
+export interface Right {
+  /** A role, or whatever else the policy is about. */
+  readonly of: string;
+  readonly effect: "Allow" | "Deny";
+  readonly sid: string;
+  readonly actions: readonly string[];
+  readonly resources: readonly string[];
+  readonly conditions: readonly string[];
+}
+
+/** Of roles: what they may do. */
+export function rightsOf(template: TemplateJson): Right[] {
+  const inline = resourcesOf(template, "AWS::IAM::Role").flatMap(([id, { Properties }]) =>
+    listOf((Properties.Policies ?? []) as { PolicyDocument: Document }[]).flatMap(({ PolicyDocument }) =>
+      PolicyDocument.Statement.map((statement) => rightOf(id, statement)),
+    ),
+  );
+  const attached = resourcesOf(template, "AWS::IAM::Policy").flatMap(([, { Properties }]) => {
+    const { Roles, PolicyDocument } = Properties as { Roles: unknown[]; PolicyDocument: Document };
+    const of = Roles.map((role) => textOf(role).replace(/^\$\{(.*)\}$/, "$1")).join(", ");
+    return PolicyDocument.Statement.map((statement) => rightOf(of, statement));
+  });
+  return [...inline, ...attached];
+}
+
+function rightOf(of: string, { Sid = "", Effect, Action, Resource, Condition = {} }: Statement): Right {
+  return {
+    of,
+    effect: Effect,
+    sid: Sid,
+    actions: listOf(Action),
+    resources: listOf(Resource).map(textOf),
+    conditions: Object.entries(Condition).flatMap(([operator, keys]) =>
+      Object.entries(keys).map(
+        ([key, values]) => `${operator} ${key}: ${listOf(values).map(textOf).join(", ")}`,
+      ),
+    ),
+  };
+}
+
+/** Who may be it, or call it: trust policies, and those of queues and functions. */
+export function callersOf(template: TemplateJson): string[] {
+  const roles = resourcesOf(template, "AWS::IAM::Role").map(([id, { Properties }]) => {
+    const { Statement: statements } = Properties.AssumeRolePolicyDocument as Document;
+    return `${id}: ${statements.map(({ Principal }) => JSON.stringify(Principal)).join(", ")}`;
+  });
+  const functions = resourcesOf(template, "AWS::Lambda::Permission").map(([id, { Properties }]) => {
+    const { Principal, Action, SourceArn } = Properties;
+    return `${id}: ${textOf(Principal)}, ${Action}, from ${textOf(SourceArn)}`;
+  });
+  const queues = resourcesOf(template, "AWS::SQS::QueuePolicy").flatMap(([id, { Properties }]) =>
+    (Properties.PolicyDocument as Document).Statement.map((statement) => {
+      const { effect, actions, conditions } = rightOf(id, statement);
+      return `${id}: ${effect} ${JSON.stringify(statement.Principal)} ${actions.join(", ")} if ${conditions.join(", ")}`;
+    }),
+  );
+  return [...roles, ...functions, ...queues];
+}
