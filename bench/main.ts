@@ -3,6 +3,7 @@
  * interleaved in one run and compared as ratios of medians: these machines are shared, absolute times are not.
  */
 import { cpus, release, totalmem } from "node:os";
+import { coldStart } from "./cold-start.ts";
 import { commit } from "./commit.ts";
 import { copy } from "./copy.ts";
 import { failover } from "./failover.ts";
@@ -12,6 +13,7 @@ import { repair } from "./repair.ts";
 import { writeUnits } from "./write-units.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
+  "cold-start": coldStart,
   commit,
   copy,
   failover,

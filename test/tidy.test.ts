@@ -28,10 +28,14 @@ const NODE = "node:";
 /** Interfaces that adapters implement. */
 const PORTS = [
   "shared/storage/store.ts",
+  "shared/storage/documents.ts",
   "shared/provision/queue.ts",
   "shared/provision/tables.ts",
   "shared/provision/launcher.ts",
 ];
+
+/** How an address is dialled: leader processes call each other as clients call them. */
+const CALLS = ["addresses", "exchange", "pinned"].map((name) => `shared/client/${name}.ts`);
 
 const RULES: readonly Rule[] = [
   { files: ["shared/protocol/"], may: [] },
@@ -45,10 +49,20 @@ const RULES: readonly Rule[] = [
     may: ["shared/protocol/", ...COMMON, "shared/machine.ts", "shared/client/index.ts"],
   },
   // The clients' one factory is handed the SDK's classes, so that nobody loads an SDK who does not use it.
+  {
+    files: ["shared/aws/signed-fetch.ts"],
+    may: [
+      ...COMMON,
+      NODE,
+      "@aws-crypto/sha256-js",
+      "@aws-sdk/credential-provider-node",
+      "@smithy/signature-v4",
+    ],
+  },
   { files: ["shared/aws/"], may: [NODE] },
   // An SDK is used in its own adapter's files and nowhere else.
   {
-    files: ["dynamodb", "dynamodb-table", "dynamodb-verbs", "dynamodb-items"].map(
+    files: ["dynamodb", "dynamodb-table", "dynamodb-verbs", "dynamodb-items", "documents-dynamodb"].map(
       (name) => `shared/storage/${name}.ts`,
     ),
     may: ["shared/protocol/", ...COMMON, "shared/aws/", NODE, "@aws-sdk/client-dynamodb"],
@@ -86,6 +100,8 @@ const RULES: readonly Rule[] = [
     files: ["shared/runtime/gateway/"],
     may: ["shared/protocol/", ...COMMON, "shared/client/", "shared/runtime/", NODE, "hono"],
   },
+  // The one place that makes certificates.
+  { files: ["shared/runtime/http/certificate.ts"], may: [NODE, "selfsigned"] },
   // A thread that opens tables for itself is put together as a process is.
   {
     files: ["shared/runtime/snapshots/snapshot.worker.ts"],
@@ -98,6 +114,7 @@ const RULES: readonly Rule[] = [
       ...COMMON,
       ...PORTS,
       "shared/machine.ts",
+      ...CALLS,
       NODE,
       "hono",
       "@hono/node-server",
@@ -108,6 +125,12 @@ const RULES: readonly Rule[] = [
   {
     files: ["shared/client/"],
     may: ["shared/protocol/", ...COMMON, ...PORTS, "shared/machine.ts", NODE, "ws"],
+  },
+  // Behind Lambda's events stands the same interface as behind a server.
+  {
+    files: ["functions/aws/"],
+    may: ["shared/", NODE, "hono", "pino", "@aws-lambda-powertools/batch"],
+    mayTypes: ["aws-lambda"],
   },
   { files: ["functions/"], may: ["shared/", NODE, "pino"] },
   { files: ["cli/"], may: ["shared/", NODE, "commander", "pino"] },

@@ -72,11 +72,14 @@ export function awsClient<Client>(
   });
 }
 
+/** As the names of environment variables have it. */
+type Service = "DYNAMODB" | "ECS" | "LAMBDA" | "SQS";
+
 /**
  * Where AWS is for this process: `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, as the SDK and the aws command
  * read them, or `THESEUS_AWS=real`. @throws RangeError when that says nothing, or both.
  */
-export function awsPlace(service: "DYNAMODB", environment = process.env): AwsPlace {
+export function awsPlace(service: Service, environment = process.env): AwsPlace {
   const endpoint = environment[`AWS_ENDPOINT_URL_${service}`] || environment.AWS_ENDPOINT_URL;
   const isReal = environment.THESEUS_AWS === "real";
   if (isReal && endpoint)
@@ -88,8 +91,8 @@ export function awsPlace(service: "DYNAMODB", environment = process.env): AwsPla
   );
 }
 
-/** Real credentials never go to an emulator. */
-function placeSettings(place: AwsPlace): Pick<ClientSettings, "endpoint" | "credentials"> {
+/** Real credentials never go to an emulator. @throws RangeError for an endpoint that is not on this machine. */
+export function placeSettings(place: AwsPlace): Pick<ClientSettings, "endpoint" | "credentials"> {
   if ("aws" in place && place.aws === "real" && !("endpoint" in place)) return {};
   const { endpoint = "" } = place as { readonly endpoint?: string };
   if (!isLoopback(endpoint))

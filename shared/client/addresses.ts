@@ -2,6 +2,7 @@
  * Where to send a machine's requests: to its leader as far as that is known, else in turn to every address
  * that was learnt, and to those that were given, which are never forgotten.
  */
+import { formatAddress, parseAddress } from "./pinned.ts";
 
 /** Machines whose leader is remembered; the one learnt first is forgotten first, and costs one redirect. */
 const LEADERS_MAX = 10_000;
@@ -51,8 +52,8 @@ export class Addresses {
   }
 }
 
-/** Undefined when a text is no address of an HTTP server. */
+/** With the certificate that it names. Undefined when a text is no address of an HTTP server. */
 export function addressIn(text: string): string | undefined {
-  const url = URL.parse(text);
-  return url !== null && /^https?:$/.test(url.protocol) ? url.origin : undefined;
+  const address = parseAddress(text);
+  return address === undefined ? undefined : formatAddress(address);
 }

@@ -5,6 +5,7 @@
  */
 import * as http from "node:http";
 import * as https from "node:https";
+import { NotConnected, PinningAgent, parseAddress } from "./pinned.ts";
 
 /** An event stream is kept alive every 15 s: silence for longer means that its server is gone. */
 const STREAM_SILENCE_MS = 45_000;
@@ -46,6 +47,7 @@ export class ExchangeFailed extends Error {
 
 /** A name with several addresses fails with an error for each. */
 function wasNeverSent(cause: unknown): boolean {
+  if (cause instanceof NotConnected) return true;
   if (cause instanceof AggregateError) return cause.errors.every(wasNeverSent);
   return BEFORE_SENDING.has((cause as NodeJS.ErrnoException).syscall);
 }
@@ -60,11 +62,11 @@ export interface Patience {
 
 export class Exchange {
   readonly #agents = {
-    "http:": new http.Agent({ keepAlive: true }),
-    "https:": new https.Agent({ keepAlive: true }),
+    kept: { http: new http.Agent({ keepAlive: true }), https: new PinningAgent({ keepAlive: true }) },
+    own: { http: new http.Agent(), https: new PinningAgent() },
   };
 
-  /** @throws ExchangeFailed when there is no whole answer. */
+  /** @throws ExchangeFailed when there is no whole answer; Error for a text that is no address. */
   run(
     address: string,
     outgoing: Outgoing,
@@ -72,19 +74,24 @@ export class Exchange {
     signal: AbortSignal,
     connection: Connection = "kept",
   ): Promise<Answer> {
-    const { protocol, origin } = new URL(address);
-    const secure = protocol === "https:";
-    const request = (secure ? https : http).request(`${origin}${outgoing.path}`, {
+    const known = parseAddress(address);
+    if (known === undefined) throw new Error(`not the address of an HTTP server: ${address}`);
+    const { origin, ...pin } = known;
+    const scheme = origin.startsWith("https:") ? "https" : "http";
+    const options = {
       method: outgoing.method,
       headers: { ...outgoing.headers, ...lengthOf(outgoing.body) },
-      agent: connection === "own" ? false : this.#agents[secure ? "https:" : "http:"],
+      agent: this.#agents[connection][scheme],
       signal,
-    });
+      ...pin,
+    };
+    const request = { http, https }[scheme].request(`${origin}${outgoing.path}`, options);
     return settle(request, outgoing.body, patience);
   }
 
   close(): void {
-    for (const agent of Object.values(this.#agents)) agent.destroy();
+    for (const agents of Object.values(this.#agents))
+      for (const agent of Object.values(agents)) agent.destroy();
   }
 }
 

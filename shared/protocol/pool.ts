@@ -92,7 +92,24 @@ export function disown(state: RegistryState, id: AcceptorId): unknown {
   return { disowned: true };
 }
 
-/** The acceptors for a new machine: those with the fewest machines; of equal ones the first by id, so that every replica agrees. */
+/** Those in the place of the one that is to be replaced come first: machines stay spread as they are. */
+export function nearestFirst<Server extends AcceptorServer>(
+  replaced: AcceptorServer,
+  servers: readonly Server[],
+): readonly Server[] {
+  const isNear = (server: Server) => placeOf(server) === placeOf(replaced);
+  return [...servers.filter(isNear), ...servers.filter((server) => !isNear(server))];
+}
+
+/** A Region, or a folder: what is in one place may be lost together. */
+function placeOf({ location }: AcceptorServer): string {
+  return location.slice(0, location.lastIndexOf("/") + 1);
+}
+
+/**
+ * The acceptors for a new machine: of as many places as there are, and of each those with the fewest machines; of equal
+ * ones the first by id, so that every replica agrees.
+ */
 export function leastUsed(state: RegistryState, count: number): readonly AcceptorId[] {
   const uses = new Map<AcceptorId, number>();
   for (const { active, configurations } of state.machines.values())
@@ -101,7 +118,23 @@ export function leastUsed(state: RegistryState, count: number): readonly Accepto
   const usesOf = (id: AcceptorId) => uses.get(id) ?? 0;
   const least = (of: AcceptorRecord["state"]) =>
     inState(state, of).sort((one, other) => usesOf(one) - usesOf(other) || (one < other ? -1 : 1));
-  return [...least("active"), ...least("spare")].slice(0, count);
+  return spread(state, [...least("active"), ...least("spare")], count);
+}
+
+/** The first ones, but nowhere one more than elsewhere while there are others. */
+function spread(
+  { acceptors }: RegistryState,
+  candidates: readonly AcceptorId[],
+  count: number,
+): readonly AcceptorId[] {
+  const chosen = new Set<AcceptorId>();
+  const place = (id: AcceptorId) => placeOf(acceptors.get(id) as AcceptorRecord);
+  const besides = (id: AcceptorId) => [...chosen].filter((each) => place(each) === place(id)).length;
+  while (chosen.size < Math.min(count, candidates.length)) {
+    const left = candidates.filter((id) => !chosen.has(id));
+    chosen.add(left.reduce((best, id) => (besides(id) < besides(best) ? id : best)));
+  }
+  return [...chosen];
 }
 
 /** Whoever serves a machine is a spare no more. */
@@ -242,7 +275,10 @@ function replaceSuspected(state: RegistryState): void {
   for (const [id, record] of state.acceptors) {
     const replacement = record.replacement && state.acceptors.get(record.replacement);
     if (record.state !== "suspected" || replacement?.state === "active") continue;
-    const spare = inState(state, "spare").find((each) => !used.has(each));
+    const spares = [...state.acceptors.values()].filter(
+      (each) => each.state === "spare" && !used.has(each.id),
+    );
+    const spare = nearestFirst(record, spares)[0]?.id;
     if (spare === undefined || !used.has(id))
       state.acceptors.set(id, { ...serverOf(record), state: "suspected" });
     else {

@@ -43,8 +43,9 @@ function whyOf({ service, action, region }: Asked, cause: unknown): string {
     return `a quota of the account is used up in ${region}: remove what nobody needs, or have it raised in Service Quotas`;
   if (MISSING.has(name)) return "it is not there: deploy the stack again, or set the right name";
   if (THROTTLED.has(name)) return "too much is asked at once there: it is tried again";
-  const isSilent = $metadata === undefined && (code !== undefined || /Timeout|Abort/.test(name));
-  if (isSilent || ($metadata?.httpStatusCode ?? 0) >= SERVER_TROUBLE)
+  const status = $metadata?.httpStatusCode;
+  const isSilent = status === undefined && (code !== undefined || /Timeout|Abort/.test(name));
+  if (isSilent || (status ?? 0) >= SERVER_TROUBLE)
     return `${service} does not answer there: it is tried again; if that lasts, see the health of ${region}, and the network`;
   return "it is tried again, and is a dead letter in the end";
 }

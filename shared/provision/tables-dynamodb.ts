@@ -84,36 +84,34 @@ export class DynamodbTables implements Tables {
 
   async delete({ id, location }: Pick<AcceptorServer, "id" | "location">): Promise<void> {
     const place = this.#placeOf(id, location);
-    const table = await this.#describe(place);
-    if (table === undefined || table.TableStatus === "DELETING") return;
-    if (!(await this.#isOurs(place, table)))
+    const found = await this.#find(place);
+    if (found === undefined) return;
+    if (!found.isOurs)
       throw new Invalid(
         "invalid_request",
         `the table ${location} has not the tags of the deployment ${this.#options.deployment}: it is not deleted`,
       );
-    if (table.DeletionProtectionEnabled) await this.#takeProtectionBack(place);
+    if (found.table.DeletionProtectionEnabled) await this.#takeProtectionBack(place);
     await this.#deleteNow(place);
   }
 
   async has({ id, location, incarnation }: AcceptorServer): Promise<boolean> {
     const table = await this.#describe(this.#placeOf(id, location));
-    return table !== undefined && table.TableStatus !== "DELETING" && incarnationOf(table) === incarnation;
+    return table !== undefined && incarnationOf(table) === incarnation;
   }
 
   async list(except: ReadonlySet<AcceptorId>): Promise<readonly TaggedTable[]> {
-    const found: TaggedTable[] = [];
+    const listed: TaggedTable[] = [];
     for (const region of this.#options.regions)
       for await (const name of this.#namesIn(region)) {
         const id = this.#idOf(name);
         if (id === undefined || except.has(id)) continue;
-        const place = { region, name };
-        const table = await this.#describe(place);
-        if (table === undefined || table.TableStatus === "DELETING" || !(await this.#isOurs(place, table)))
-          continue;
-        const ageMs = Date.now() - (table.CreationDateTime?.getTime() ?? Date.now());
-        found.push({ id, location: `${region}/${name}`, ageMs });
+        const found = await this.#find({ region, name });
+        if (!found?.isOurs) continue;
+        const ageMs = Date.now() - (found.table.CreationDateTime?.getTime() ?? Date.now());
+        listed.push({ id, location: `${region}/${name}`, ageMs });
       }
-    return found;
+    return listed;
   }
 
   async close(): Promise<void> {
@@ -173,11 +171,25 @@ export class DynamodbTables implements Tables {
     );
   }
 
-  /** Undefined: there is none. */
+  /** Undefined: there is none. `isOurs`: it has the tags. */
+  async #find(place: Place): Promise<{ table: TableDescription; isOurs: boolean } | undefined> {
+    const table = await this.#describe(place);
+    if (table === undefined) return undefined;
+    try {
+      return { table, isOurs: await this.#isOurs(place, table) };
+    } catch (error) {
+      // To the tags of one that was deleted meanwhile, access is denied.
+      if ((await this.#describe(place)) === undefined) return undefined;
+      throw error;
+    }
+  }
+
+  /** Undefined: there is none, or not for long. */
   async #describe({ region, name }: Place): Promise<TableDescription | undefined> {
     return this.#ask(`${name} cannot be looked at`, "DescribeTable", region, async (client) => {
       try {
-        return (await client.send(new DescribeTableCommand({ TableName: name }))).Table;
+        const { Table } = await client.send(new DescribeTableCommand({ TableName: name }));
+        return Table?.TableStatus === "DELETING" ? undefined : Table;
       } catch (error) {
         if (error instanceof ResourceNotFoundException) return undefined;
         throw error;

@@ -5,6 +5,7 @@ import type { Configuration } from "../protocol/configuration.ts";
 import { faultOf } from "../protocol/quorum.ts";
 import type { AcceptorServer } from "../protocol/registry.ts";
 import { type Deployment, STORE_KINDS, type StoreKind } from "./deployment.ts";
+import type { Pointer } from "./registry/registry-service.ts";
 
 export const FORMAT = 1;
 
@@ -31,19 +32,23 @@ export function parseDeployment(text: string, file: string): Deployment {
 
 /** What is wrong with it; nothing of its form may be relied on yet. */
 function deploymentFault({ id, registry, acceptors }: Deployment): string | undefined {
-  const { machine, first, configuration, acceptors: registryAcceptors } = fields(registry);
+  const { machine, acceptors: registryAcceptors } = fields(registry);
   if (typeof id !== "string" || id === "") return "it has no id";
   if (typeof machine !== "string") return "its registry has no machine";
-  for (const each of [first, configuration])
-    if (!isNumbered(each)) return "its registry's configuration has no number";
   if (!STORE_KINDS.some((kind) => [registryAcceptors, acceptors].every((servers) => areOf(kind, servers))))
     return `its acceptors are not tables of one store, which may be ${STORE_KINDS.join(" or ")}`;
-  const fault = [registry.first, registry.configuration]
-    .map(({ quorums }) => quorumsFault(quorums))
-    .find(Boolean);
+  return registryFault(registry);
+}
+
+/** What is wrong with where a registry is said to be, but for its acceptors, which are servers. */
+export function registryFault(registry: Pointer & { readonly first: Configuration }): string | undefined {
+  const { first, configuration, acceptors } = registry;
+  for (const each of [first, configuration])
+    if (!isNumbered(each)) return "its registry's configuration has no number";
+  const fault = [first, configuration].map(({ quorums }) => quorumsFault(quorums)).find(Boolean);
   if (fault !== undefined) return `its registry's quorums: ${fault}`;
-  const known = new Set(registry.acceptors.map(({ id }) => id));
-  const stranger = registry.configuration.quorums.acceptors.find((id) => !known.has(id));
+  const known = new Set(acceptors.map(({ id }) => id));
+  const stranger = configuration.quorums.acceptors.find((id) => !known.has(id));
   return stranger === undefined ? undefined : `its registry's acceptor ${stranger} has no table`;
 }
 
@@ -60,16 +65,17 @@ function quorumsFault(quorums: unknown): string | undefined {
   }
 }
 
-function areOf(store: StoreKind, servers: unknown): servers is readonly AcceptorServer[] {
-  if (!Array.isArray(servers)) return false;
-  return servers.every((server: unknown) => {
-    const { id, kind, location, incarnation } = fields(server);
-    const isText = [id, location, incarnation].every((text) => typeof text === "string" && text !== "");
-    return isText && kind === store;
-  });
+function areOf(kind: StoreKind, servers: unknown): boolean {
+  return Array.isArray(servers) && servers.every((server) => isServer(server, kind));
 }
 
-function fields(value: unknown): Partial<Record<string, unknown>> {
+export function isServer(value: unknown, ofKind: string): value is AcceptorServer {
+  const { id, kind, location, incarnation } = fields(value);
+  const isText = [id, location, incarnation].every((text) => typeof text === "string" && text !== "");
+  return isText && kind === ofKind;
+}
+
+export function fields(value: unknown): Partial<Record<string, unknown>> {
   return typeof value === "object" && value !== null ? value : {};
 }
 

@@ -1,44 +1,7 @@
 /** Leaders as tasks of an ECS service, as MiniStack has it: it counts them and runs nothing. */
-import { randomBytes } from "node:crypto";
-import {
-  CreateClusterCommand,
-  CreateServiceCommand,
-  DescribeServicesCommand,
-  ECSClient,
-  RegisterTaskDefinitionCommand,
-} from "@aws-sdk/client-ecs";
-import { expect, inject, onTestFinished, test } from "vitest";
-import { awsClient } from "../../shared/aws/clients.ts";
-import { EcsLauncher, type EcsLauncherOptions } from "../../shared/provision/launcher-ecs.ts";
+import { expect, test } from "vitest";
 import { registryCommandOf } from "../../shared/runtime/registry/registry-commands.ts";
-import { REGION } from "./tables.ts";
-
-const place = { endpoint: inject("ministack") };
-
-function launcherOf(options: Pick<EcsLauncherOptions, "cluster" | "service">): EcsLauncher {
-  const launcher = new EcsLauncher({ ...options, region: REGION, place });
-  onTestFinished(() => launcher.close());
-  return launcher;
-}
-
-async function newService(desiredCount: number) {
-  const client = awsClient(ECSClient, REGION, place);
-  onTestFinished(() => client.destroy());
-  const cluster = `theseus-${randomBytes(6).toString("hex")}`;
-  const service = `${cluster}-leaders`;
-  await client.send(new CreateClusterCommand({ clusterName: cluster }));
-  const containerDefinitions = [{ name: "leader", image: "node:24", memory: 64 }];
-  const family = `${cluster}-leader`;
-  await client.send(new RegisterTaskDefinitionCommand({ family, containerDefinitions }));
-  await client.send(
-    new CreateServiceCommand({ cluster, serviceName: service, taskDefinition: family, desiredCount }),
-  );
-  const desired = async () => {
-    const { services } = await client.send(new DescribeServicesCommand({ cluster, services: [service] }));
-    return services?.[0]?.desiredCount;
-  };
-  return { launcher: launcherOf({ cluster, service }), desired, cluster };
-}
+import { launcherOf, newService } from "./services.ts";
 
 test("one more is started by raising the service's count, and never lowers it", async () => {
   const { launcher, desired } = await newService(2);

@@ -12,6 +12,7 @@ import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import { DynamodbTables, type DynamodbTablesOptions } from "../../shared/provision/tables-dynamodb.ts";
 import { createDynamodbTable, dynamodbClient, dynamodbStore } from "../../shared/storage/dynamodb.ts";
 import { tablesConformance, untilReady } from "../conformance/tables.ts";
+import { answering, errorAnswer, FaultyDynamodb } from "../support/faulty-dynamodb.ts";
 import { REGION } from "./tables.ts";
 
 const MINISTACK = inject("ministack");
@@ -112,6 +113,38 @@ describe("a table of DynamoDB", () => {
       expect(id).not.toBe(other);
     },
   );
+
+  test("that is deleted while it is looked at is not there", async () => {
+    const proxy = await FaultyDynamodb.before(MINISTACK).listen();
+    onTestFinished(() => proxy.close());
+    const deployment = newName();
+    const tables = open({ deployment });
+    const behind = open({ deployment, place: { endpoint: proxy.url } });
+    const deletedMeanwhile = async () => {
+      const table = await tables.create([]);
+      proxy.fault("ListTagsOfResource", async ({ execute }) => {
+        await tables.delete(table);
+        return execute();
+      });
+      return table;
+    };
+    await deletedMeanwhile();
+    expect(await behind.list(new Set())).toEqual([]);
+    await behind.delete(await deletedMeanwhile());
+    expect(await tables.list(new Set())).toEqual([]);
+  });
+
+  test("whose tags cannot be read is neither listed nor deleted", async () => {
+    const proxy = await FaultyDynamodb.before(MINISTACK).listen();
+    onTestFinished(() => proxy.close());
+    const tables = open({ deployment: newName(), place: { endpoint: proxy.url } });
+    const table = await tables.create([]);
+    const denied = answering(errorAnswer("AccessDeniedException"));
+    proxy.fault("ListTagsOfResource", denied, denied);
+    await expect(tables.list(new Set())).rejects.toThrow("the role may not do dynamodb:ListTagsOfResource");
+    await expect(tables.delete(table)).rejects.toThrow("the role may not do dynamodb:ListTagsOfResource");
+    expect(await tables.has(table)).toBe(true);
+  });
 
   test("of another birth is not there", async () => {
     const tables = open({ deployment: newName() });

@@ -35,7 +35,9 @@ async function deploy() {
 
 test("two registries duel, and whoever starts the same machine through either gets the same one", async () => {
   const { dir, deployment } = await deploy();
-  const registries = [deployment.addressOf("registry"), await secondRegistry(dir)].map(registryClient);
+  const registries = [deployment.addressOf("registry"), await secondRegistry(dir)].map((url) =>
+    registryClient(url),
+  );
   const machines = Array.from({ length: 10 }, (_, index) => `bank/duel-${index}` as MachineId);
   const answers = await Promise.all(
     machines.flatMap((machine) =>

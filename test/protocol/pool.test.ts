@@ -165,6 +165,45 @@ describe("the first acceptors", () => {
   });
 });
 
+describe("in several Regions", () => {
+  const registerIn = (places: Readonly<Record<string, string>>) => {
+    for (const [id, region] of Object.entries(places))
+      say({ type: "registerAcceptor", acceptor: { ...server(id), location: `${region}/${id}` } });
+  };
+  const acceptorsOf = (machine: string) =>
+    state.machines
+      .get(machine as MachineId)
+      ?.configurations.get(1)
+      ?.quorums.acceptors.join("");
+
+  it("a machine has its acceptors in as many as there are, and of equal ones those with the fewest machines", () => {
+    registerIn({ a: "north", b: "north", c: "north", d: "south", e: "west", f: "west" });
+    start("m/1");
+    expect(acceptorsOf("m/1")).toBe("ade");
+    start("m/2");
+    expect(acceptorsOf("m/2")).toBe("bfd");
+    start("m/3", 5);
+    expect(acceptorsOf("m/3")).toBe("cedaf");
+  });
+
+  it("a spare takes the place of one in its own Region, while there is one", () => {
+    say({ type: "configure", spares: 3 });
+    registerIn({ a: "north", b: "south", c: "west" });
+    for (const [index, region] of ["north", "south", "south"].entries()) {
+      const id = `s${index}`;
+      say({
+        type: "provisioned",
+        request: outstanding(state, "createAcceptor")[0]?.request as string,
+        acceptor: { ...server(id), location: `${region}/${id}` },
+      });
+    }
+    start("m/1");
+    expect(acceptorsOf("m/1")).toBe("abc");
+    expect(suspect("b")).toEqual({ suspected: true, replacement: "s1" });
+    expect(suspect("c")).toEqual({ suspected: true, replacement: "s0" });
+  });
+});
+
 describe("suspectAcceptor", () => {
   beforeEach(() => {
     register("abc");

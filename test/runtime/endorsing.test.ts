@@ -18,6 +18,7 @@ import { found } from "../../shared/runtime/found.ts";
 import { ofDeployment } from "../../shared/runtime/http/deployment-guard.ts";
 import { httpInterface } from "../../shared/runtime/http/http.ts";
 import { serve } from "../../shared/runtime/http/serve.ts";
+import { PeerCalls } from "../../shared/runtime/peers/calls.ts";
 import type { Identity } from "../../shared/runtime/peers/message.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
@@ -312,7 +313,7 @@ describe("endorsements are gathered", () => {
 
   async function gather(endorser: Endorser, ...peers: Identity[]) {
     const gathered = await gatherEndorsements(
-      { endorser, registry, self, peers: () => peers },
+      { endorser, registry, self, peers: () => peers, calls: new PeerCalls() },
       MACHINE,
       configuration,
     );
@@ -435,7 +436,7 @@ describe("a reconfiguration", () => {
       from: await registry.lookup(MACHINE),
       quorums,
       cause: override === undefined ? { reason: BY_OPERATOR } : { reason: BY_OPERATOR, override },
-      gathering: { endorser, registry: asking, self, peers: () => [] },
+      gathering: { endorser, registry: asking, self, peers: () => [], calls: new PeerCalls() },
       registry: asking,
       stores,
       ports: ports(),
@@ -501,7 +502,7 @@ describe("a leader process registers itself with its key", () => {
     await registry.command({ type: "revokeLeader", leader: "l3" });
     const found: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
-    const stop = registerLeader(leaderOf("k"), registry, {
+    const { stop } = registerLeader(leaderOf("k"), registry, {
       found: (address) => found.push(address) === 2 && resolve(),
       refused: (error) => expect.unreachable(error.message),
     });
@@ -517,7 +518,7 @@ describe("a leader process registers itself with its key", () => {
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
     const told: string[] = [];
-    const stop = registerLeader(leaderOf("k"), registry, {
+    const { stop } = registerLeader(leaderOf("k"), registry, {
       found: (address) => expect.unreachable(address),
       refused: ({ message }) => told.push(message),
     });

@@ -1,15 +1,16 @@
 /** Leader processes watching each other, on real sockets. */
 import { once } from "node:events";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import type { Server } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { expect, onTestFinished, test } from "vitest";
+import { describe, expect, it, onTestFinished, test } from "vitest";
 import { WebSocket } from "ws";
 import { ballotOf, type ConfigurationNumber, type ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
 import type { Slot } from "../../shared/protocol/slot.ts";
 import { rank } from "../../shared/runtime/fleet/rendezvous.ts";
+import { newCertificate } from "../../shared/runtime/http/certificate.ts";
+import { type Certificate, serve } from "../../shared/runtime/http/serve.ts";
 import {
   decodeMessage,
   encodeMessage,
@@ -19,6 +20,9 @@ import {
 } from "../../shared/runtime/peers/message.ts";
 import { Peers } from "../../shared/runtime/peers/peers.ts";
 import { PEER_PATH } from "../../shared/runtime/peers/watched.ts";
+import { newSigner, type Signer } from "../../shared/runtime/signing.ts";
+import { Credentials } from "../../shared/runtime/tokens/credentials.ts";
+import { TOKEN_HEADER } from "../../shared/runtime/tokens/token.ts";
 
 const MACHINE = "bank/main" as MachineId;
 
@@ -29,20 +33,41 @@ interface Node {
   /** Who asked to follow, from where. */
   readonly followed: Slot[];
   readonly send: ((slot: Slot, text: string) => void)[];
+  /** Why somebody was not let in. */
+  readonly refusals: string[];
 }
 
 let made = 0;
-async function node({ deployment = "one", led = [] as readonly Led[], oldest = 1 } = {}): Promise<Node> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
+async function node({
+  deployment = "one",
+  led = [] as readonly Led[],
+  oldest = 1,
+  certificate = undefined as Certificate | undefined,
+  /** The key that it has, and those that it knows. */
+  keys = undefined as { readonly signer: Signer; readonly known: Map<string, string> } | undefined,
+} = {}): Promise<Node> {
+  const { server, url: address } = await serve(
+    { fetch: () => new Response() },
+    { port: 0, ...(certificate === undefined ? {} : { certificate }) },
+  );
   const id = `leader-${++made}`;
   const process = String(made).padStart(32, "0") as ProcessId;
-  const address = `http://127.0.0.1:${port}`;
   const followed: Slot[] = [];
   const send: ((slot: Slot, text: string) => void)[] = [];
+  const refusals: string[] = [];
+  const credentials =
+    keys &&
+    new Credentials({
+      ...{ deployment, process, address, signer: keys.signer, now: Date.now },
+      signatoryOf: async (by) => {
+        const publicKey = keys.known.get(by);
+        return publicKey === undefined ? undefined : { publicKey, right: "peer" };
+      },
+      refused: ({ message }) => refusals.push(message),
+    });
+  keys?.known.set(process, keys.signer.publicKey);
   const peers = new Peers({
+    credentials,
     self: { id, deployment, process, address, pid: made },
     server,
     welcome: () => [leadsMessage(led)],
@@ -58,7 +83,7 @@ async function node({ deployment = "one", led = [] as readonly Led[], oldest = 1
     server.closeAllConnections();
     server.close();
   });
-  return { peers, server, address, followed, send };
+  return { peers, server, address, followed, send, refusals };
 }
 
 function led(round = 1): Led {
@@ -196,6 +221,97 @@ test("machines on the same tables say only once where those are", () => {
   expect(text.split("a2.sqlite").length).toBe(2);
   const message = decodeMessage(text);
   expect(message.type === "leads" && ledIn(message)).toEqual(all);
+});
+
+describe("over TLS", () => {
+  it("peers find each other by addresses that name their certificates", async () => {
+    const [one, other] = [
+      await node({ certificate: await newCertificate() }),
+      await node({ certificate: await newCertificate(), led: [led()] }),
+    ];
+    const leads = once(one.peers, "leads");
+    const back = once(other.peers, "live");
+    one.peers.watch(other.address);
+    expect((await leads)[0]).toMatchObject({ address: other.address });
+    expect((await back)[0]).toMatchObject({ address: one.address });
+  });
+
+  it("nobody is told anything behind another certificate than the address names", async () => {
+    const [one, other] = [
+      await node({ certificate: await newCertificate() }),
+      await node({ certificate: await newCertificate() }),
+    ];
+    let upgrades = 0;
+    other.server.on("upgrade", () => upgrades++);
+    const { origin } = new URL(other.address);
+    const refused = once(other.server, "connection").then(([socket]) => once(socket, "close"));
+    one.peers.watch(`${origin}/#sha256=${"ab".repeat(32)}`);
+    await refused;
+    expect(upgrades).toBe(0);
+    expect(one.peers.live).toEqual([]);
+    one.peers.watch(other.address);
+    await one.peers.met(1);
+    expect(upgrades).toBe(1);
+  });
+
+  it("what is no address is ignored, since others say it", async () => {
+    const { peers } = await node();
+    for (const text of ["", "leader-1", "https://127.0.0.1:1/#sha256=short"]) peers.watch(text);
+    expect(peers.silent).toEqual([]);
+  });
+});
+
+describe("with keys", () => {
+  const known = new Map<string, string>();
+  const keyed = async (keys = { signer: newSigner(), known }) =>
+    node({ certificate: await newCertificate(), keys, led: [led()] });
+
+  it("peers on record hear each other", async () => {
+    const [one, other] = [await keyed(), await keyed()];
+    const back = once(other.peers, "live");
+    one.peers.watch(other.address);
+    await one.peers.met(1);
+    expect((await back)[0]).toMatchObject({ address: one.address });
+    expect([...one.refusals, ...other.refusals]).toEqual([]);
+  });
+
+  it("a stranger hears nothing and is not watched, until it is on record", async () => {
+    const unknown = { signer: newSigner(), known: new Map(known) };
+    const [one, other] = [await keyed(unknown), await keyed()];
+    unknown.known.set([...known.keys()].at(-1) as string, [...known.values()].at(-1) as string);
+    one.peers.watch(other.address);
+    while (other.refusals.length < 2) await sleep(5);
+    expect(other.refusals[0]).toContain("not signed by anybody who is known here");
+    expect(one.peers.live).toEqual([]);
+    expect(other.peers.silent).toEqual([]);
+    for (const [process, key] of unknown.known) known.set(process, key);
+    await Promise.all([one.peers.met(1), other.peers.met(1)]);
+  });
+
+  it("nobody listens without a token, with one for another, or under another's name", async () => {
+    const [one, other] = [await keyed(), await keyed()];
+    const dial = (token: string | undefined) => {
+      const headers = token === undefined ? {} : { [TOKEN_HEADER]: token };
+      const url = new URL(PEER_PATH, other.address.replace("https", "wss"));
+      url.hash = "";
+      return new WebSocket(url, { rejectUnauthorized: false, headers });
+    };
+    const signer = newSigner();
+    const process = "e".repeat(32) as ProcessId;
+    known.set(process, signer.publicKey);
+    const about = { deployment: "one", process, signer, signatoryOf: async () => undefined, now: Date.now };
+    const credentials = new Credentials({ ...about, address: "https://127.0.0.1:1", refused() {} });
+    for (const token of [undefined, "nonsense", credentials.tokenFor(one.address)])
+      expect((await once(dial(token), "error"))[0]).toBeInstanceOf(Error);
+    expect(other.refusals.length).toBe(3);
+    const socket = dial(credentials.tokenFor(other.address));
+    await once(socket, "open");
+    const self = { id: "leader-9", deployment: "one", process: "f".repeat(32) as ProcessId, pid: 9 };
+    const hello = { ...self, address: "https://127.0.0.1:1" };
+    socket.send(encodeMessage({ type: "hello", format: 2, self: hello }));
+    await once(socket, "close");
+    expect(other.peers.silent).toEqual([]);
+  });
 });
 
 test.each([["a browser", { origin: "http://evil.example" }]])("%s cannot listen", async (_, headers) => {

@@ -22,6 +22,7 @@ import { OutboxRelay } from "../../shared/runtime/provisioner/outbox-relay.ts";
 import { Provisioner } from "../../shared/runtime/provisioner/provisioner.ts";
 import { sweep } from "../../shared/runtime/provisioner/sweeper.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
+import { provisioningOf } from "../../shared/runtime/registry/registry-http.ts";
 import { createSqliteTable } from "../../shared/storage/sqlite.ts";
 import { until } from "../support/deployment.ts";
 import { CONTEXT, keyOf } from "../support/endorsing.ts";
@@ -50,15 +51,7 @@ const registry: Pick<RegistryClient, "command" | "provisioning"> = {
     after(command);
     return answer;
   },
-  provisioning: async () =>
-    structuredClone({
-      outbox: [...state.outbox.values()],
-      acceptors: [...state.acceptors.values()],
-      leaders: [...state.leaders.values()],
-      claims: [...state.claims].map(([task, leader]) => ({ task, leader })),
-      former: [...state.former],
-      settings: state.settings,
-    }),
+  provisioning: async () => structuredClone(provisioningOf(state)),
 };
 const queue: Queue = {
   send: async (body) => void sent.push(body),
@@ -253,6 +246,23 @@ describe("a table", () => {
     for (const request of [...state.outbox.keys()]) await handle(request);
     expect(databases()).toEqual(recorded());
     expect((await swept()).lost).toEqual([]);
+  });
+
+  it("that cannot be looked at, or deleted, keeps no other one waiting", async () => {
+    say({ type: "configure", spares: 2 });
+    for (const request of ["o1", "o2"]) await handle(request);
+    const orphans = [await tables.create(), await tables.create()] as const;
+    const [silent, gone] = [...state.acceptors.values()] as unknown as [AcceptorServer, AcceptorServer];
+    const [has, remove] = [tables.has.bind(tables), tables.delete.bind(tables)];
+    const isSilent = ({ id }: Pick<AcceptorServer, "id">) => [silent.id, orphans[0].id].includes(id);
+    tables.has = async (table) => (isSilent(table) ? fail() : has(table));
+    tables.delete = async (table: AcceptorServer) => (isSilent(table) ? fail() : remove(table));
+    await remove(gone);
+    await expect(swept()).rejects.toThrow("killed; killed");
+    expect(state.acceptors.get(gone.id)?.state).toBe("retired");
+    expect(databases()).toEqual(
+      [silent, orphans[0]].map(({ location }) => location.slice(folder.length + 1)).sort(),
+    );
   });
 
   it("that is spare and gone to nobody else is reported once", async () => {
@@ -479,7 +489,7 @@ describe("a leader process", () => {
     registerTask("task/a");
     say({ type: "startLeader", nonce: "n" });
     tables.list = () => Promise.reject(new Error("the Region does not answer"));
-    await expect(swept()).rejects.toThrow("swept in part: the Region does not answer");
+    await expect(swept()).rejects.toThrow("the Region does not answer");
     expect([ended, sent.length]).toEqual([["leader-1"], 1]);
   });
 

@@ -18,6 +18,7 @@ import { Endorser } from "../../shared/runtime/fleet/endorser.ts";
 import { newQuorums } from "../../shared/runtime/fleet/new-quorums.ts";
 import { reconfigure } from "../../shared/runtime/fleet/reconfigure.ts";
 import { Hosted } from "../../shared/runtime/hosted.ts";
+import { PeerCalls } from "../../shared/runtime/peers/calls.ts";
 import type { Ports } from "../../shared/runtime/ports.ts";
 import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { type RegistryClient, registryClient } from "../../shared/runtime/registry/registry-client.ts";
@@ -107,7 +108,7 @@ async function attempt(): Promise<void> {
     from,
     quorums,
     cause: { reason: { operator: "a drill" } },
-    gathering: { endorser, registry: fatalRegistry(), self, peers: () => peers },
+    gathering: { endorser, registry: fatalRegistry(), self, peers: () => peers, calls: new PeerCalls() },
     registry: fatalRegistry(),
     stores,
     ports: fatalPorts(),

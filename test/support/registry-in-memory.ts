@@ -10,6 +10,7 @@ import {
 } from "../../shared/protocol/registry.ts";
 import { Refusal } from "../../shared/protocol/replica.ts";
 import type { RegistryClient } from "../../shared/runtime/registry/registry-client.ts";
+import { provisioningOf } from "../../shared/runtime/registry/registry-http.ts";
 import { verify } from "../../shared/runtime/signing.ts";
 
 export class RegistryInMemory implements RegistryClient {
@@ -48,8 +49,8 @@ export class RegistryInMemory implements RegistryClient {
     return machinesOn(this.state, acceptor);
   }
 
-  provisioning(): never {
-    throw new Error("a registry in memory provisions nothing");
+  async provisioning() {
+    return structuredClone(provisioningOf(this.state));
   }
 
   reconfigure(): never {

@@ -111,9 +111,10 @@ async function machineStatus(
   const leader = fleet.candidates.leaderElsewhere(machine);
   if (leader === undefined) return describe(member);
   const told = await inTime(
-    fetch(`${leader.address}/v1/machines/${machine}`, { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).then(
-      (response) => (response.ok ? (response.json() as Promise<MachineStatus>) : undefined),
-    ),
+    fleet.peers.calls.ask(leader, {
+      path: `/v1/machines/${machine}`,
+      withinMs: ANSWER_MS_MAX,
+    }) as Promise<MachineStatus>,
   );
   const { id, address } = leader;
   return told ?? { ...describe(member), leader: { id, address }, ballot: led?.ballot ?? null };

@@ -1,8 +1,6 @@
 /** `POST /v1/leaders/{id}/drain`, at whichever leader it arrives. Whoever is to stop a leader says it until it is drained. */
-import { Invalid, Unavailable } from "../../errors.ts";
-import { type DrainAnswer, errorOf, isProblem } from "../../wire.ts";
-import { DEPLOYMENT_HEADER } from "../http/deployment-guard.ts";
-import type { Identity } from "../peers/message.ts";
+import { Invalid } from "../../errors.ts";
+import type { DrainAnswer } from "../../wire.ts";
 import type { Fleet } from "./fleet.ts";
 
 /** It answers at once; the one who asked says it again. */
@@ -17,24 +15,12 @@ export async function drainLeader(fleet: Fleet, id: string): Promise<DrainAnswer
     return { leader: id, state: machines === 0 ? "drained" : "draining", machines };
   }
   const peer = peers.live.find((each) => each.id === id);
-  if (peer !== undefined) return forward(peer, self.deployment);
+  if (peer !== undefined) {
+    const request = { path: `/v1/leaders/${id}/drain`, body: {}, withinMs: ANSWER_MS_MAX };
+    return (await peers.calls.ask(peer, request)) as DrainAnswer;
+  }
   if (peers.silent.some((each) => each.id === id))
     throw new Invalid("invalid_request", `${id} does not answer, so it leads nothing that could be drained`);
   const ids = [self, ...peers.live, ...peers.silent].map((each) => each.id).sort();
   throw new Invalid("not_found", `there is no leader "${id}"; there are: ${ids.join(", ")}`);
-}
-
-async function forward({ id, address }: Identity, deployment: string): Promise<DrainAnswer> {
-  const answer: unknown = await fetch(`${address}/v1/leaders/${id}/drain`, {
-    method: "POST",
-    headers: { "content-type": "application/json", [DEPLOYMENT_HEADER]: deployment },
-    body: "{}",
-    signal: AbortSignal.timeout(ANSWER_MS_MAX),
-  })
-    .then((response) => response.json())
-    .catch((cause: unknown) => {
-      throw new Unavailable("unavailable", `${id} does not answer: try again`, { cause });
-    });
-  if (isProblem(answer)) throw errorOf(answer);
-  return answer as DrainAnswer;
 }

@@ -6,8 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { TheseusError } from "../../errors.ts";
 import type { Configuration, MachineId } from "../../protocol/configuration.ts";
 import { countEndorsements, type Endorsement } from "../../protocol/endorsement.ts";
-import { errorOf, type Problem } from "../../wire.ts";
-import { DEPLOYMENT_HEADER } from "../http/deployment-guard.ts";
+import type { PeerCalls } from "../peers/calls.ts";
 import type { Identity } from "../peers/message.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 import { verify } from "../signing.ts";
@@ -24,6 +23,7 @@ export interface Gathering {
   readonly registry: RegistryClient;
   readonly self: Identity;
   readonly peers: () => readonly Identity[];
+  readonly calls: Pick<PeerCalls, "ask">;
 }
 
 export interface Gathered {
@@ -35,14 +35,14 @@ export interface Gathered {
 
 /** As many as are needed, or all that there are to be had. Each is verified, since who sent it may be wrong. */
 export async function gatherEndorsements(
-  { endorser, registry, self, peers }: Gathering,
+  { endorser, registry, self, peers, calls }: Gathering,
   machine: MachineId,
   configuration: Configuration,
 ): Promise<Gathered> {
   const ask = (leader: Identity): Promise<Endorsement> =>
     leader === self
       ? endorser.endorse(machine, configuration.number)
-      : askPeer(leader, machine, configuration);
+      : askPeer(calls, leader, machine, configuration);
   let gathered: Gathered = { valid: [], needed: 1, faults: [] };
   for (let round = 1; round <= ROUNDS && gathered.valid.length < gathered.needed; round++) {
     if (round > 1) await sleep(BETWEEN_ROUNDS_MS);
@@ -76,20 +76,18 @@ export async function gatherEndorsements(
 }
 
 async function askPeer(
-  { id, address, deployment }: Identity,
+  calls: Gathering["calls"],
+  leader: Identity,
   machine: MachineId,
   { number }: Configuration,
 ): Promise<Endorsement> {
-  const response = await fetch(new URL("/v1/endorsements", address), {
-    method: "POST",
-    headers: { "content-type": "application/json", [DEPLOYMENT_HEADER]: deployment },
-    body: JSON.stringify({ machine, configuration: number }),
-    signal: AbortSignal.timeout(ANSWER_MS_MAX),
-  });
-  const answer: unknown = await response.json();
-  if (!response.ok) throw errorOf(answer as Problem);
+  const request = {
+    path: "/v1/endorsements",
+    body: { machine, configuration: number },
+    withinMs: ANSWER_MS_MAX,
+  };
   // In its own name, whatever it says.
-  return { ...(answer as Endorsement), leader: id };
+  return { ...((await calls.ask(leader, request)) as Endorsement), leader: leader.id };
 }
 
 function wordsOf(error: unknown, leader: string): string {

@@ -158,7 +158,8 @@ export class Leading {
         `${member.machine} is being reconfigured: try again when that is done`,
       );
     const { candidates, endorser, registry, stores, ports } = this.#options;
-    const gathering = { endorser, registry, self: candidates.self, peers: () => candidates.peers.live };
+    const { self, peers } = candidates;
+    const gathering = { endorser, registry, self, peers: () => peers.live, calls: peers.calls };
     const { hosted } = member;
     const activated = reconfigure({ hosted, from, quorums, cause, gathering, registry, stores, ports });
     member.reconfiguring = activated.then(

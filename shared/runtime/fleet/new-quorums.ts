@@ -2,7 +2,7 @@
 import { Invalid, Unavailable } from "../../errors.ts";
 import { HEAD } from "../../protocol/acceptor.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
-import type { AcceptorRecord } from "../../protocol/pool.ts";
+import { type AcceptorRecord, nearestFirst } from "../../protocol/pool.ts";
 import { type AcceptorId, type QuorumSpec, replaceAcceptor } from "../../protocol/quorum.ts";
 import type { ReconfigureRequest } from "../../wire.ts";
 import { modeNamed } from "../http/quorums-of.ts";
@@ -94,8 +94,10 @@ async function substitute(
   stores: StorePool,
 ): Promise<AcceptorId> {
   const { acceptors } = await registry.servers();
-  const chosen = acceptors.find(({ id }) => id === old)?.replacement;
-  const inState = (state: AcceptorRecord["state"]) => acceptors.filter((each) => each.state === state);
+  const replaced = acceptors.find(({ id }) => id === old);
+  const chosen = replaced?.replacement;
+  const nearest = replaced === undefined ? acceptors : nearestFirst(replaced, acceptors);
+  const inState = (state: AcceptorRecord["state"]) => nearest.filter((each) => each.state === state);
   const unused = [
     ...acceptors.filter(({ id }) => id === chosen),
     ...inState("spare"),

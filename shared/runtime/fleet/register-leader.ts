@@ -1,23 +1,32 @@
 /** Making this leader process known to the registry, and learning from it of the others; in the background. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Refused } from "../../errors.ts";
 import type { LeaderServer } from "../../protocol/registry.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
 
 const AGAIN_MS = 1_000;
+/** A registry that does not answer must not keep a process that is to stop: the sweeper sees that it is gone. */
+const RETIRE_MS_MAX = 10_000;
 
-export interface Registration {
+export interface RegistrationEvents {
   /** Another leader process. */
   found(address: string): void;
   /** It is retired or revoked: its endorsements will not count. */
   refused(error: Refused): void;
 }
 
+export interface Registration {
+  /** Resolves when it was tried once, whatever came of it. */
+  readonly tried: Promise<void>;
+  stop(): void;
+}
+
 /** Tries until it has an answer or is stopped: leading needs no registry, only being found and endorsing do. */
 export function registerLeader(
   leader: LeaderServer,
   registry: RegistryClient,
-  events: Registration,
-): () => void {
+  events: RegistrationEvents,
+): Registration {
   let timer: NodeJS.Timeout | undefined;
   let isStopped = false;
   const register = async (): Promise<void> => {
@@ -30,9 +39,23 @@ export function registerLeader(
       else if (!isStopped) timer = setTimeout(register, AGAIN_MS);
     }
   };
-  void register();
-  return () => {
-    isStopped = true;
-    clearTimeout(timer);
+  return {
+    tried: register(),
+    stop() {
+      isStopped = true;
+      clearTimeout(timer);
+    },
   };
+}
+
+/** For a process whose id ends with it. Gives up in time. @throws what the registry says. */
+export async function retireLeader(leader: string, registry: Pick<RegistryClient, "command">): Promise<void> {
+  const timer = new AbortController();
+  const late = sleep(RETIRE_MS_MAX, undefined, { signal: timer.signal });
+  try {
+    await Promise.race([registry.command({ type: "retireLeader", leader }), late]);
+  } finally {
+    timer.abort();
+    await late.catch(() => {});
+  }
 }

@@ -5,6 +5,7 @@
  */
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { type Context, Hono } from "hono";
+import type { Origins } from "../../client/addresses.ts";
 import type { Answer, Outgoing } from "../../client/exchange.ts";
 import { Transport } from "../../client/transport.ts";
 import { DEPLOYMENT_HEADER } from "../http/deployment-guard.ts";
@@ -12,8 +13,8 @@ import { problemFor, problemResponse, type Report } from "../http/problem.ts";
 import { bytesOf } from "../http/requests.ts";
 import { type Bindings, get, limitBody } from "../http/routes.ts";
 import type { ServerBindings } from "../http/serve.ts";
+import { ANY_MACHINE, TOKEN_HEADER } from "../tokens/token.ts";
 import { doubted } from "./doubted.ts";
-import type { LeaderDirectory } from "./leader-directory.ts";
 import { isRepeatable } from "./repeatable.ts";
 
 /** Below the 30 s of the client and of most balancers, so that the caller hears what happened. */
@@ -21,8 +22,9 @@ const DEADLINE_MS = 15_000;
 
 const MACHINE = /^\/v1\/machines\/([^/?]+\/[^/?]+)/;
 
-/** They concern one connection, or are set anew for the next one. */
+/** They concern one connection, or are set anew for the next one; credentials are the gateway's to see, and nobody's after it. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  "authorization",
   "connection",
   "content-length",
   "expect",
@@ -35,12 +37,15 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "trailer",
   "transfer-encoding",
   "upgrade",
+  "x-amz-security-token",
 ]);
 
 export interface ForwarderOptions {
   readonly deadlineMs?: number;
   /** Named in what is forwarded, so that no leader of another deployment answers it (deployment-guard). */
   readonly deployment?: string | undefined;
+  /** What leaders are shown for a caller who brings no token: for a machine (`name/id`), or any (ANY_MACHINE). */
+  readonly token?: (machine: string) => string;
 }
 
 export class Forwarder {
@@ -48,13 +53,15 @@ export class Forwarder {
   readonly #transport: Transport;
   readonly #deadlineMs: number;
   readonly #named: OutgoingHttpHeaders;
+  readonly #token: ForwarderOptions["token"];
 
   constructor(
-    directory: LeaderDirectory,
+    leaders: Origins,
     report: Report = console.error,
-    { deadlineMs = DEADLINE_MS, deployment }: ForwarderOptions = {},
+    { deadlineMs = DEADLINE_MS, deployment, token }: ForwarderOptions = {},
   ) {
-    this.#transport = new Transport(directory);
+    this.#transport = new Transport(leaders);
+    this.#token = token;
     this.#deadlineMs = deadlineMs;
     this.#named = deployment === undefined ? {} : { [DEPLOYMENT_HEADER]: deployment };
     this.app.onError((error) => problemResponse(problemFor(error, report)));
@@ -67,7 +74,11 @@ export class Forwarder {
   }
 
   async #forward(c: Context<Bindings>): Promise<Response> {
-    const request = await outgoingOf(c, this.#named);
+    const request = await outgoingOf(c, {
+      ...this.#shown(c.req.path),
+      ...forwarded(c.req.header()),
+      ...this.#named,
+    });
     const machine = MACHINE.exec(request.path)?.[1] ?? "";
     const repeatable = isRepeatable(request);
     const mayRepeat = () => repeatable;
@@ -76,12 +87,16 @@ export class Forwarder {
     const init = { status: answer.status, headers: forwarded(answer.headers) as Record<string, string> };
     return new Response(bodyOf(answer, c.env), init);
   }
+
+  #shown(path: string): OutgoingHttpHeaders {
+    const token = this.#token?.(MACHINE.exec(path)?.[1] ?? ANY_MACHINE);
+    return token === undefined ? {} : { [TOKEN_HEADER]: token };
+  }
 }
 
-async function outgoingOf(c: Context<Bindings>, named: OutgoingHttpHeaders): Promise<Outgoing> {
+async function outgoingOf(c: Context<Bindings>, headers: OutgoingHttpHeaders): Promise<Outgoing> {
   const { pathname, search } = new URL(c.req.url);
   const { method } = c.req;
-  const headers = { ...forwarded(c.req.header()), ...named };
   const body = method === "GET" || method === "HEAD" ? undefined : Buffer.from(await bytesOf(c));
   return { method, path: `${pathname}${search}`, headers, body };
 }

@@ -5,12 +5,15 @@
 import { Unavailable } from "../../errors.ts";
 import { problemOf } from "../../wire.ts";
 import { problemResponse } from "./problem.ts";
-import type { App } from "./serve.ts";
 
 export const DEPLOYMENT_HEADER = "theseus-deployment";
 
+interface App<Bindings> {
+  fetch(request: Request, bindings: Bindings): Response | Promise<Response>;
+}
+
 /** The app, for requests that name this deployment or none. */
-export function ofDeployment(app: App, id: string): App {
+export function ofDeployment<Bindings>(app: App<Bindings>, id: string): App<Bindings> {
   return {
     fetch(request, bindings) {
       const meant = request.headers.get(DEPLOYMENT_HEADER);

@@ -2,7 +2,7 @@
  * The HTTP interface (DESIGN §1), the same on a leader, on the gateway and locally. It decodes, asks the
  * backend and encodes. What can be refused by its form is refused before a slot is taken.
  */
-import { type Context, Hono } from "hono";
+import { type Context, Hono, type MiddlewareHandler } from "hono";
 import { Invalid } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import { type MachinesAnswer, problemOf, type QueryAnswer, type StateAnswer } from "../../wire.ts";
@@ -18,9 +18,17 @@ const MACHINES_PAGE = 1_000;
 const FIRST_SLOT = 1;
 const MACHINE = "/v1/machines/:machine/:id";
 
-/** `report` is told of errors that are nobody's request's fault. */
-export function httpInterface(backend: Backend, report: Report = console.error): Hono<Bindings> {
+/**
+ * `report` is told of errors that are nobody's request's fault; `guard` runs before anything of a request is looked at
+ * (default: whoever can reach the server may ask).
+ */
+export function httpInterface(
+  backend: Backend,
+  report: Report = console.error,
+  guard?: MiddlewareHandler<Bindings>,
+): Hono<Bindings> {
   const app = new Hono<Bindings>();
+  if (guard !== undefined) app.use(guard);
   app.onError((error) => problemResponse(problemFor(error, report)));
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
   writes(app, backend, report);

@@ -2,9 +2,12 @@
  * An app on a port. Closing is clean: no new connections, event streams end (they see `closing`), requests
  * under way finish, and what has not finished at the deadline is cut off: its caller sees "unknown".
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { X509Certificate } from "node:crypto";
+import * as http from "node:http";
+import * as https from "node:https";
 import type { AddressInfo } from "node:net";
 import { getRequestListener, RequestError } from "@hono/node-server";
+import { fingerprintOf, formatAddress } from "../../client/pinned.ts";
 import { Invalid } from "../../errors.ts";
 import { isLoopback, refusalOf } from "./guard.ts";
 import { problemFor, problemResponse, type Report } from "./problem.ts";
@@ -14,8 +17,8 @@ const CLOSE_DEADLINE_MS = 5_000;
 
 /** What the server tells the app beside the request. */
 export interface ServerBindings {
-  readonly incoming: IncomingMessage;
-  readonly outgoing: ServerResponse;
+  readonly incoming: http.IncomingMessage;
+  readonly outgoing: http.ServerResponse;
   /** Aborted when the server begins to close. */
   readonly closing: AbortSignal;
 }
@@ -24,35 +27,60 @@ export interface App {
   fetch(request: Request, bindings: ServerBindings): Response | Promise<Response>;
 }
 
+/** In PEM. */
+export interface Certificate {
+  readonly key: string;
+  readonly cert: string;
+}
+
 export interface ServeOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly host?: string;
+  /** The name or address that others reach it by. Default: `host`. */
+  readonly reachedAt?: string;
+  /** With it the server speaks TLS, and its URL says by which certificate. Default: plain HTTP. */
+  readonly certificate?: Certificate;
   readonly report?: Report;
 }
 
 export interface Served {
   readonly url: string;
   readonly port: number;
-  readonly server: Server;
+  readonly server: http.Server;
   close(): Promise<void>;
 }
 
 /** @throws Error in words for people, when the port cannot be had. */
 export async function serve(
   app: App,
-  { port, host = "127.0.0.1", report = console.error }: ServeOptions,
+  { port, host = "127.0.0.1", reachedAt = host, certificate, report = console.error }: ServeOptions,
 ): Promise<Served> {
   const closing = new AbortController();
-  const server = createServer(listenerFor(app, isLoopback(host), closing.signal, report));
+  const listener = listenerFor(app, isLoopback(host), closing.signal, report);
+  const server =
+    certificate === undefined ? http.createServer(listener) : https.createServer(certificate, listener);
   // A kept-alive connection becomes idle, and so closable, only after its last answer.
-  server.on("request", (_, outgoing: ServerResponse) =>
+  server.on("request", (_, outgoing: http.ServerResponse) =>
     outgoing.once("close", () => closing.signal.aborted && server.closeIdleConnections()),
   );
   await listen(server, port, host);
   const { port: bound } = server.address() as AddressInfo;
-  const name = host.includes(":") ? `[${host}]` : host;
-  return { url: `http://${name}:${bound}`, port: bound, server, close: () => close(server, closing) };
+  return {
+    url: urlOf(reachedAt, bound, certificate),
+    port: bound,
+    server,
+    close: () => close(server, closing),
+  };
+}
+
+function urlOf(host: string, port: number, certificate: Certificate | undefined): string {
+  const place = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  if (certificate === undefined) return `http://${place}`;
+  return formatAddress({
+    origin: `https://${place}`,
+    certificate: fingerprintOf(new X509Certificate(certificate.cert)),
+  });
 }
 
 function listenerFor(app: App, onLoopback: boolean, closing: AbortSignal, report: Report) {
@@ -71,7 +99,7 @@ function asRequestFault(error: unknown): unknown {
   return error instanceof RequestError ? new Invalid("invalid_request", error.message) : error;
 }
 
-async function listen(server: Server, port: number, host: string): Promise<void> {
+async function listen(server: http.Server, port: number, host: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   server.once("error", reject);
   server.listen(port, host, resolve);
@@ -87,7 +115,7 @@ async function listen(server: Server, port: number, host: string): Promise<void>
   server.off("error", reject);
 }
 
-async function close(server: Server, closing: AbortController): Promise<void> {
+async function close(server: http.Server, closing: AbortController): Promise<void> {
   if (closing.signal.aborted) return;
   const { promise, resolve } = Promise.withResolvers<void>();
   server.close(() => resolve());

@@ -4,9 +4,12 @@
  */
 import { EventEmitter, once } from "node:events";
 import type { Server } from "node:http";
+import { addressIn } from "../../client/addresses.ts";
 import { type Ballot, parseBallot } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
+import type { Credentials } from "../tokens/credentials.ts";
+import { PeerCalls } from "./calls.ts";
 import { type Identity, type Led, ledIn, type PeerMessage, type Use } from "./message.ts";
 import { type Follow, Watched } from "./watched.ts";
 import { Watcher } from "./watcher.ts";
@@ -49,31 +52,39 @@ export interface PeersOptions {
   readonly server: Server;
   readonly welcome: () => Iterable<PeerMessage>;
   readonly follow: Follow;
+  /** Default: processes believe each other who they are, as on one machine. */
+  readonly credentials?: Credentials | undefined;
 }
 
 export class Peers extends EventEmitter<PeersEvents> {
+  readonly calls: PeerCalls;
   readonly #self: Identity;
+  readonly #credentials: Credentials | undefined;
   readonly #watched: Watched;
   readonly #watchers = new Map<string, Watcher>();
   /** By process: a restarted peer is another one, and leads nothing yet. */
   readonly #known = new Map<string, Known>();
 
-  constructor({ self, server, welcome, follow }: PeersOptions) {
+  constructor({ self, server, welcome, follow, credentials }: PeersOptions) {
     super();
     this.#self = self;
+    this.#credentials = credentials;
+    this.calls = new PeerCalls(credentials);
     this.#watched = new Watched(server, {
       self,
       welcome,
       follow,
+      credentials,
       addresses: () => [...this.#watchers.keys()],
       greeted: (watcher) => this.watch(watcher.address),
     });
   }
 
-  /** Watches whoever answers at the address, from now on. */
-  watch(address: string): void {
-    if (address === this.#self.address || this.#watchers.has(address)) return;
-    const watcher = new Watcher(address, this.#self, {
+  /** Watches whoever answers at the address, from now on; what is no address is ignored, since others say it. */
+  watch(text: string): void {
+    const address = addressIn(text);
+    if (address === undefined || address === this.#self.address || this.#watchers.has(address)) return;
+    const watcher = new Watcher(address, this.#self, this.#credentials, {
       live: (peer) => this.#greeted(peer),
       suspected: (peer) => this.#suspected(peer),
       heard: (peer, message) => this.#heard(peer, message),
@@ -179,6 +190,7 @@ export class Peers extends EventEmitter<PeersEvents> {
   close(): void {
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watched.close();
+    this.calls.close();
   }
 
   #greeted(peer: Identity): void {

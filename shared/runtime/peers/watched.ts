@@ -2,9 +2,12 @@
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type WebSocket, WebSocketServer } from "ws";
+import { Forbidden } from "../../errors.ts";
 import type { ProcessId } from "../../protocol/ballot.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
+import type { Credentials } from "../tokens/credentials.ts";
+import { TOKEN_HEADER } from "../tokens/token.ts";
 import { decodeMessage, encodeMessage, type Identity, PEER_FORMAT, type PeerMessage } from "./message.ts";
 
 export const PEER_PATH = "/v1/peer";
@@ -26,6 +29,8 @@ export interface WatchedOptions {
   readonly welcome: () => Iterable<PeerMessage>;
   readonly addresses: () => readonly string[];
   readonly follow: Follow;
+  /** Default: whoever dials may listen. */
+  readonly credentials?: Credentials | undefined;
   /** A process that watches this one made itself known. */
   readonly greeted: (watcher: Identity) => void;
 }
@@ -60,13 +65,23 @@ export class Watched {
     this.#sockets.close();
   }
 
-  /** Browsers name their origin; no page has business here. */
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
-    if (request.url !== PEER_PATH || request.headers.origin !== undefined) socket.destroy();
-    else this.#sockets.handleUpgrade(request, socket, head, (watcher) => this.#welcome(watcher));
+  /** Browsers name their origin; no page has business here. Nothing is said before it is known who listens. */
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    if (request.url !== PEER_PATH || request.headers.origin !== undefined) return void socket.destroy();
+    const hangUp = () => socket.destroy();
+    socket.on("error", hangUp);
+    try {
+      const process = await this.#options.credentials?.processOf(tokenIn(request));
+      socket.off("error", hangUp);
+      this.#sockets.handleUpgrade(request, socket, head, (watcher) => this.#welcome(watcher, process));
+    } catch (error) {
+      if (error instanceof Forbidden) this.#options.credentials?.refused(error, PEER_PATH);
+      hangUp();
+    }
   }
 
-  #welcome(watcher: WebSocket): void {
+  /** `process`: whose the token was with which it came, where those are asked for. */
+  #welcome(watcher: WebSocket, process: ProcessId | undefined): void {
     const { self, welcome, addresses } = this.#options;
     const following = new Map<MachineId, () => void>();
     let greeted: ProcessId | undefined;
@@ -80,7 +95,7 @@ export class Watched {
       try {
         const message = decodeMessage(String(data));
         if (message.type === "hello") {
-          this.#greet(message.self);
+          this.#greet(message.self, process);
           greeted = message.self.process;
           this.#followed.set(greeted, following);
         } else this.#hear(message, tell, following);
@@ -93,8 +108,9 @@ export class Watched {
     tellEach(watcher, withEnd(welcome()));
   }
 
-  /** @throws RangeError when it is a process of another deployment. */
-  #greet(watcher: Identity): void {
+  /** @throws RangeError when it is a process of another deployment, or not the one that it says. */
+  #greet(watcher: Identity, process: ProcessId = watcher.process): void {
+    if (watcher.process !== process) throw new RangeError("not the process that it says");
     if (watcher.deployment !== this.#options.self.deployment) throw new RangeError("of another deployment");
     this.#options.greeted(watcher);
   }
@@ -114,6 +130,11 @@ export class Watched {
     if (stop === undefined) tell({ type: "behind", machine });
     else following.set(machine, stop);
   }
+}
+
+function tokenIn({ headers }: IncomingMessage): string | undefined {
+  const token = headers[TOKEN_HEADER];
+  return typeof token === "string" ? token : undefined;
 }
 
 function* withEnd(messages: Iterable<PeerMessage>): Generator<PeerMessage> {

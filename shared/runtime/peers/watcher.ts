@@ -3,15 +3,21 @@
  * when its connection is reset or it is silent for too long. A suspicion is never a fact: acting on a
  * wrong one costs a duel of ballots, and nothing else.
  */
-import { WebSocket } from "ws";
+import { type ClientOptions, WebSocket } from "ws";
 import { backoffMs } from "../../backoff.ts";
+import { PinningAgent, type PinOptions, parseAddress } from "../../client/pinned.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import type { Slot } from "../../protocol/slot.ts";
+import type { Credentials } from "../tokens/credentials.ts";
+import { peerHeaders } from "./calls.ts";
 import { decodeMessage, encodeMessage, type Identity, PEER_FORMAT, type PeerMessage } from "./message.ts";
 import { BEAT_MS, PEER_PATH } from "./watched.ts";
 
 /** Silence after which a peer is suspected: ten beats, since a busy machine delays some. */
 export const SUSPECT_AFTER_MS = 1_000;
+
+/** A connection is used for one watching, and then closed. */
+const AGENT = new PinningAgent();
 
 export interface WatcherEvents {
   /** The peer said who it is. */
@@ -23,7 +29,10 @@ export interface WatcherEvents {
 
 export class Watcher {
   readonly address: string;
+  readonly #url: URL;
+  readonly #pin: PinOptions & Pick<ClientOptions, "agent">;
   readonly #self: Identity;
+  readonly #credentials: Credentials | undefined;
   readonly #events: WatcherEvents;
   readonly #timer: NodeJS.Timeout;
   #socket: WebSocket | undefined;
@@ -35,9 +44,16 @@ export class Watcher {
   #redial: NodeJS.Timeout | undefined;
   #isClosed = false;
 
-  constructor(address: string, self: Identity, events: WatcherEvents) {
+  /** @throws RangeError for a text that is no address. */
+  constructor(address: string, self: Identity, credentials: Credentials | undefined, events: WatcherEvents) {
+    const known = parseAddress(address);
+    if (known === undefined) throw new RangeError(`not the address of a leader: ${address}`);
+    const { origin, ...pin } = known;
     this.address = address;
+    this.#url = new URL(PEER_PATH, origin.replace(/^http/, "ws"));
+    this.#pin = origin.startsWith("https:") ? { ...pin, agent: AGENT } : {};
     this.#self = self;
+    this.#credentials = credentials;
     this.#events = events;
     this.#timer = setInterval(() => this.#look(), BEAT_MS);
     this.#dial();
@@ -65,10 +81,13 @@ export class Watcher {
   }
 
   #dial(): void {
-    const socket = new WebSocket(new URL(PEER_PATH, this.address.replace(/^http/, "ws")), {
+    const options: ClientOptions & PinOptions = {
       handshakeTimeout: SUSPECT_AFTER_MS,
       perMessageDeflate: false,
-    });
+      headers: peerHeaders(this.#credentials, this.address),
+      ...this.#pin,
+    };
+    const socket = new WebSocket(this.#url, options);
     socket.on("open", () => {
       this.#socket = socket;
       this.#heardAt = performance.now();

@@ -3,6 +3,7 @@
  * behind that died. A table goes only by its tag, its age and the registry's word that it will never be recorded:
  * that no configuration has it says nothing, since it may be just about to be reported (PROTOCOL §11).
  */
+import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { Launcher } from "../../provision/launcher.ts";
 import type { Tables } from "../../provision/tables.ts";
 import type { Provisioning, RegistryClient } from "../registry/registry-client.ts";
@@ -14,6 +15,8 @@ export interface SweeperOptions extends RelayOptions {
   readonly registry: RegistryClient;
   readonly tables: Tables;
   readonly launcher: Launcher;
+  /** Tables that may be on no record, and are nobody's orphans. */
+  readonly keep?: ReadonlySet<AcceptorId>;
   /** A younger table may be about to be reported. Nothing but work is lost when that is judged wrongly. */
   readonly orphanAgeMs: number;
   readonly events: {
@@ -25,20 +28,26 @@ export interface SweeperOptions extends RelayOptions {
 }
 
 /**
- * @throws AggregateError when the registry or a port did not answer. What does not need that is done all the same: tables
- * cannot be listed while a Region is down, and leaders have to be looked after then. The next sweep does the rest.
+ * @throws Error when the registry or a port did not answer. What does not need that is done all the same: tables cannot be
+ * listed while a Region is down, and leaders have to be looked after then. The next sweep does the rest.
  */
 export async function sweep(options: SweeperOptions): Promise<void> {
   const known = await options.registry.provisioning();
-  const troubles: unknown[] = [];
   const parts = [
     () => send(options, known.outbox),
     () => lookAfterLeaders(options, known),
     () => removeOrphans(options, known),
     () => reportLostSpares(options, known),
   ];
-  for (const part of parts) await part().catch((error: unknown) => troubles.push(error));
-  if (troubles.length > 0) throw new AggregateError(troubles, `swept in part: ${troubles.map(wordsOf)}`);
+  await forEach(parts, (part) => part());
+}
+
+/** Each of them, also when others fail. @throws their error, or an AggregateError that says all. */
+async function forEach<Item>(items: Iterable<Item>, act: (item: Item) => Promise<void>): Promise<void> {
+  const troubles: unknown[] = [];
+  for (const item of items) await act(item).catch((error: unknown) => troubles.push(error));
+  if (troubles.length === 1) throw troubles[0];
+  if (troubles.length > 1) throw new AggregateError(troubles, troubles.map(wordsOf).join("; "));
 }
 
 function wordsOf(error: unknown): string {
@@ -46,21 +55,21 @@ function wordsOf(error: unknown): string {
 }
 
 async function removeOrphans(
-  { registry, tables, orphanAgeMs, events }: SweeperOptions,
+  { registry, tables, keep = new Set(), orphanAgeMs, events }: SweeperOptions,
   { acceptors, former }: Provisioning,
 ): Promise<void> {
-  const recorded = new Set(acceptors.map(({ id }) => id));
+  const recorded = keep.union(new Set(acceptors.map(({ id }) => id)));
   const disowned = new Set(former);
-  for (const table of await tables.list(recorded)) {
-    if (table.ageMs < orphanAgeMs) continue;
+  await forEach(await tables.list(recorded), async (table) => {
+    if (table.ageMs < orphanAgeMs) return;
     // Once is enough, though the table cannot be deleted for days.
     if (!disowned.has(table.id)) {
       const answer = await registry.command({ type: "disown", acceptor: table.id });
-      if (!(answer as { disowned: boolean }).disowned) continue;
+      if (!(answer as { disowned: boolean }).disowned) return;
     }
     await tables.delete(table);
     events.orphan(table.id);
-  }
+  });
 }
 
 /** Nobody uses a spare, so nobody else would notice before it is needed. */
@@ -68,12 +77,12 @@ async function reportLostSpares(
   { registry, tables, events }: SweeperOptions,
   { acceptors }: Provisioning,
 ): Promise<void> {
-  for (const acceptor of acceptors) {
+  await forEach(acceptors, async (acceptor) => {
     const isSaid = acceptor.goneBy?.includes(SWEEPER) === true;
-    if (acceptor.state !== "spare" || isSaid || (await tables.has(acceptor))) continue;
+    if (acceptor.state !== "spare" || isSaid || (await tables.has(acceptor))) return;
     await registry.command({ type: "suspectAcceptor", acceptor: acceptor.id, by: SWEEPER, why: "gone" });
     events.lostSpare(acceptor.id);
-  }
+  });
 }
 
 async function lookAfterLeaders(

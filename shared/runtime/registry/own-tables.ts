@@ -10,7 +10,13 @@ import type { Configuration } from "../../protocol/configuration.ts";
 import { faultOfReconfigure } from "../../protocol/horizontal.ts";
 import { outstanding } from "../../protocol/outbox.ts";
 import { leftBehind, ownAcceptors, ownRecords } from "../../protocol/own-tables.ts";
-import { type AcceptorServer, type SuspectAnswer, type Suspicion, serverOf } from "../../protocol/pool.ts";
+import {
+  type AcceptorServer,
+  nearestFirst,
+  type SuspectAnswer,
+  type Suspicion,
+  serverOf,
+} from "../../protocol/pool.ts";
 import { type AcceptorId, type QuorumSpec, replaceAcceptor } from "../../protocol/quorum.ts";
 import type { RegistryCommand } from "../../protocol/registry.ts";
 import type { NewQuorums } from "../../wire.ts";
@@ -57,6 +63,12 @@ export class OwnTables {
     const turn = this.#turn.then(() => this.#reconfigure(request));
     this.#turn = turn.catch(() => {});
     return turn;
+  }
+
+  /** They are on record, so that nobody takes them for tables that are on none. It is being led. */
+  async record(): Promise<void> {
+    const { number, quorums } = this.#service.succession.current.configuration;
+    await this.#adoptFor(number, quorums.acceptors);
   }
 
   /** Has one of them replaced, unless that is too many. */
@@ -132,7 +144,7 @@ export class OwnTables {
     const old = request.replace as AcceptorId;
     const by = request.by as AcceptorId | undefined;
     if (present.acceptors.includes(old))
-      return replaceAcceptor(present, old, by ?? (await this.#substitute(newest)));
+      return replaceAcceptor(present, old, by ?? (await this.#substitute(old, newest)));
     const { former, acceptors } = this.#service.state;
     const wasOne = former.has(old) || ["own", "retired"].includes(acceptors.get(old)?.state ?? "");
     const isDone = by === undefined ? wasOne : present.acceptors.includes(by);
@@ -141,15 +153,17 @@ export class OwnTables {
     throw new Invalid("invalid_request", `${old} is not one of the registry's acceptors: ${names}`);
   }
 
-  /** One that was adopted before and never used, else a spare; one that answers. */
-  async #substitute({ number, quorums }: Configuration): Promise<AcceptorId> {
+  /** One that was adopted before and never used, else a spare, from the same place if it can be; one that answers. */
+  async #substitute(old: AcceptorId, { number, quorums }: Configuration): Promise<AcceptorId> {
     const { state } = this.#service;
     const adopted = ownRecords(state).filter(
       ({ id, suspected, configuration = 0 }) =>
         configuration > number && !suspected && !quorums.acceptors.includes(id),
     );
     const spares = [...state.acceptors.values()].filter((record) => record.state === "spare");
-    for (const candidate of [...adopted, ...spares]) if (await this.#answers(candidate)) return candidate.id;
+    const replaced = state.acceptors.get(old);
+    const candidates = [...adopted, ...(replaced === undefined ? spares : nearestFirst(replaced, spares))];
+    for (const candidate of candidates) if (await this.#answers(candidate)) return candidate.id;
     if (outstanding(state, "createAcceptor").length > 0)
       throw new Unavailable("unavailable", "there is no spare table yet: one is being made, try again");
     throw new Invalid(

@@ -12,10 +12,12 @@ import type { OutboxRequest } from "../../protocol/outbox.ts";
 import type { AcceptorRecord } from "../../protocol/pool.ts";
 import type { AcceptorId } from "../../protocol/quorum.ts";
 import type { Location, Proposal, RegistryCommand, Settings } from "../../protocol/registry.ts";
-import { errorOf, type NewQuorums, type Problem, type ReconfigureAnswer } from "../../wire.ts";
+import { errorOf, isProblem, type NewQuorums, type ReconfigureAnswer } from "../../wire.ts";
 
 /** One request; the registry itself answers or gives up within ten seconds. */
 const REQUEST_MS_MAX = 12_000;
+/** Tables are probed, replaced, and trimmed: the function's own limit is reached before. */
+const MAINTENANCE_MS_MAX = 60_000;
 /** How long a command or question is repeated before the caller is told. */
 const PATIENCE_MS = 5_000;
 
@@ -60,8 +62,19 @@ export interface RegistryClient {
   }>;
 }
 
-export function registryClient(url: string): RegistryClient {
-  const ask = <Answer>(path: string, body?: unknown) => askPatiently<Answer>(url, path, body);
+/** The part of the global `fetch` that is used here: behind a function's URL it is one that signs. */
+export type Fetch = (
+  url: URL,
+  init: {
+    readonly signal: AbortSignal;
+    readonly method?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string;
+  },
+) => Promise<Pick<Response, "ok" | "status" | "json">>;
+
+export function registryClient(url: string, fetch: Fetch = globalThis.fetch): RegistryClient {
+  const ask = <Answer>(path: string, body?: unknown) => askPatiently<Answer>({ url, fetch }, path, body);
   return {
     url,
     async command(command) {
@@ -88,28 +101,46 @@ export function registryClient(url: string): RegistryClient {
   };
 }
 
-async function askPatiently<Answer>(url: string, path: string, body: unknown): Promise<Answer> {
+/** One pass of what a registry in a function does not do by itself. @throws when it was not done; said again, it goes on. */
+export async function maintainRegistry(url: string, fetch: Fetch): Promise<void> {
+  await askOnce({ url, fetch }, "/v1/registry/maintain", {}, MAINTENANCE_MS_MAX);
+}
+
+interface Place {
+  readonly url: string;
+  readonly fetch: Fetch;
+}
+
+async function askPatiently<Answer>(place: Place, path: string, body: unknown): Promise<Answer> {
   const deadline = performance.now() + PATIENCE_MS;
   for (let attempt = 1; ; attempt++) {
     try {
-      return await askOnce(url, path, body);
+      return await askOnce(place, path, body);
     } catch (error) {
       if (error instanceof TheseusError && !error.retryable) throw error;
       if (performance.now() > deadline)
-        throw new Unavailable("unavailable", `the registry at ${url} does not answer`, { cause: error });
+        throw new Unavailable("unavailable", `the registry at ${place.url} does not answer`, {
+          cause: error,
+        });
       await sleep(backoffMs(attempt, Math.random));
     }
   }
 }
 
-async function askOnce<Answer>(url: string, path: string, body: unknown): Promise<Answer> {
+async function askOnce<Answer>(
+  { url, fetch }: Place,
+  path: string,
+  body: unknown,
+  msMax = REQUEST_MS_MAX,
+): Promise<Answer> {
   const response = await fetch(new URL(path, url), {
-    signal: AbortSignal.timeout(REQUEST_MS_MAX),
+    signal: AbortSignal.timeout(msMax),
     ...(body === undefined
       ? {}
       : { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) }),
   });
   const answer: unknown = await response.json();
-  if (!response.ok) throw errorOf(answer as Problem);
-  return answer as Answer;
+  if (response.ok) return answer as Answer;
+  // A platform in between, which was throttled or timed out, says nothing of the registry.
+  throw isProblem(answer) ? errorOf(answer) : new Error(`HTTP status ${response.status}`);
 }

@@ -25,35 +25,42 @@ const MACHINES_PAGE = 1_000;
 
 export interface RegistryInterfaceOptions {
   readonly report?: Report;
-  /** Called after a command was executed. */
-  readonly executed?: () => void;
+  /** Called after a command was executed; the answer waits for what it returns. */
+  readonly executed?: () => void | Promise<void>;
+  /** One pass of what a process would do by itself; absent where it does. */
+  readonly maintain?: () => Promise<void>;
 }
 
 /** `random`: in [0, 1); spreads callers over the leader processes. */
 export function registryInterface(
   service: RegistryService,
   random: () => number,
-  { report = console.error, executed = () => {} }: RegistryInterfaceOptions = {},
+  { report = console.error, executed = () => {}, maintain }: RegistryInterfaceOptions = {},
 ): Hono<Bindings> {
   const app = new Hono<Bindings>();
   app.onError((error) => problemResponse(problemFor(error, report)));
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
   commands(app, service, executed);
+  if (maintain !== undefined)
+    post(app, "/v1/registry/maintain", async (c) => {
+      await maintain();
+      return c.json({});
+    });
   questions(app, service);
   forwarding(app, service, random);
   return app;
 }
 
-function commands(app: Hono<Bindings>, service: RegistryService, executed: () => void): void {
+function commands(app: Hono<Bindings>, service: RegistryService, executed: () => void | Promise<void>): void {
   post(app, "/v1/registry/commands", async (c) => {
     const command = registryCommandOf(await bodyOf(c));
     const answer = await service.command(command);
-    executed();
+    await executed();
     return c.json(answer);
   });
   post(app, "/v1/registry/reconfigure", async (c) => {
     const configuration = await service.tables.reconfigure(reconfigurationOf(await bodyOf(c)));
-    executed();
+    await executed();
     const { number, previous, quorums } = configuration;
     const mode = modeOf(quorums);
     return c.json({ number, previous, mode, acceptors: quorums.acceptors } satisfies ReconfigureAnswer);
@@ -70,20 +77,7 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
       })),
     ),
   );
-  get(app, "/v1/registry/provisioning", async (c) =>
-    c.json(
-      await service.read(
-        ({ outbox, acceptors, leaders, claims, former, settings }): Provisioning => ({
-          outbox: [...outbox.values()],
-          acceptors: [...acceptors.values()],
-          leaders: [...leaders.values()],
-          claims: [...claims].map(([task, leader]) => ({ task, leader })),
-          former: [...former],
-          settings,
-        }),
-      ),
-    ),
-  );
+  get(app, "/v1/registry/provisioning", async (c) => c.json(await service.read(provisioningOf)));
   get(app, "/v1/registry", async (c) => {
     const applied = await service.read(() => service.hosted.host.replica.applied);
     const { configuration, ballot } = service.hosted.host;
@@ -115,6 +109,18 @@ function questions(app: Hono<Bindings>, service: RegistryService): void {
     return c.json({ ...proposal, time: service.now() } satisfies TimedProposal);
   });
   get(app, "/v1/registry/audit", async (c) => c.json(await service.read(({ audit }) => ({ audit }))));
+}
+
+export function provisioningOf(state: RegistryState): Provisioning {
+  const { outbox, acceptors, leaders, claims, former, settings } = state;
+  return {
+    outbox: [...outbox.values()],
+    acceptors: [...acceptors.values()],
+    leaders: [...leaders.values()],
+    claims: [...claims].map(([task, leader]) => ({ task, leader })),
+    former: [...former],
+    settings,
+  };
 }
 
 function forwarding(app: Hono<Bindings>, service: RegistryService, random: () => number): void {

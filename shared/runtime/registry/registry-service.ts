@@ -102,6 +102,11 @@ export class RegistryService {
     return this.hosted.host.replica.state as RegistryState;
   }
 
+  /** What it began with. */
+  get first(): Configuration {
+    return this.#options.first;
+  }
+
   get succession(): Succession {
     return this.hosted.host.replica.succession as Succession;
   }

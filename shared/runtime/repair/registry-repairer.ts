@@ -8,9 +8,9 @@ import type { Ports } from "../ports.ts";
 import type { RegistryService } from "../registry/registry-service.ts";
 import type { TableHealth } from "./table-health.ts";
 
-const CHECK_EVERY_MS = 500;
+export const CHECK_EVERY_MS = 500;
 /** A complaint other than that the table is gone must hold for so many checks in a row. */
-const CHECKS_MIN = 3;
+export const CHECKS_MIN = 3;
 /** What could not be done, or was refused, is tried again after so long. */
 const TRY_AGAIN_MS = 5_000;
 const SAY_AGAIN_CHECKS = TRY_AGAIN_MS / CHECK_EVERY_MS;
@@ -26,7 +26,7 @@ export interface RegistryRepairerOptions {
   readonly health: Pick<TableHealth, "complaints">;
   readonly ports: Ports;
   /** Called after something was executed. */
-  readonly executed: () => void;
+  readonly executed: () => void | Promise<void>;
   readonly events: RegistryRepairEvents;
 }
 
@@ -50,10 +50,15 @@ export class RegistryRepairer {
     this.#cancel();
   }
 
+  /** Whether a complaint has not held for long enough yet. */
+  get isUndecided(): boolean {
+    return this.#held.size > 0;
+  }
+
   #checkAfter(delayMs: number): void {
     if (this.#isClosed) return;
     this.#cancel = this.#options.ports.after(delayMs, () => {
-      void this.#check().then(
+      void this.check().then(
         () => this.#checkAfter(CHECK_EVERY_MS),
         (error: unknown) => {
           this.#options.events.failed(error);
@@ -63,16 +68,16 @@ export class RegistryRepairer {
     });
   }
 
-  /** Only where it is led: leading it for this would take it from another process. Leaders ask it all the time. */
-  async #check(): Promise<void> {
+  /** Once; only where it is led: leading it for this would take it from another process. Leaders ask it all the time. */
+  async check(): Promise<void> {
     const { tables, hosted } = this.#options.service;
     if (!hosted.host.serving) return;
     await this.#suspectLost();
     for (const replace of tables.suspected) {
       await tables.reconfigure({ replace });
-      this.#options.executed();
+      await this.#options.executed();
     }
-    if (await tables.settle()) this.#options.executed();
+    if (await tables.settle()) await this.#options.executed();
   }
 
   async #suspectLost(): Promise<void> {
@@ -85,7 +90,7 @@ export class RegistryRepairer {
       held.set(acceptor, checks);
       if (why !== "gone" && checks < CHECKS_MIN) continue;
       const answer = await service.tables.suspect(acceptor, why);
-      executed();
+      await executed();
       if (answer.suspected) events.suspected(acceptor, why);
       else {
         events.notSuspected(acceptor, why, answer.reason);
