@@ -65,8 +65,8 @@ function quorumsFault(quorums: unknown): string | undefined {
   }
 }
 
-function areOf(store: StoreKind, servers: unknown): boolean {
-  return Array.isArray(servers) && servers.every((server) => isServer(server, store));
+function areOf(kind: StoreKind, servers: unknown): boolean {
+  return Array.isArray(servers) && servers.every((server) => isServer(server, kind));
 }
 
 export function isServer(value: unknown, ofKind: string): value is AcceptorServer {

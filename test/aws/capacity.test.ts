@@ -4,6 +4,7 @@
  */
 import type { DynamoDBClient } from "@aws-sdk/client-dynamodb";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
+import { unitsOfSlot } from "../../cli/cost/units.ts";
 import type { Verb } from "../../shared/protocol/acceptor.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { allLanes, MACHINE_GEOMETRY, type Slot } from "../../shared/protocol/slot.ts";
@@ -188,22 +189,30 @@ describe("archiving", () => {
   });
 });
 
-// PROTOCOL §13 counts whole values, not packed: of 1 KB 2.1, which is about what 730 B cost here, an item being more than its value.
+// PROTOCOL §13 counts whole values, not packed: of 1 KB 2.1, which is about what 730 B cost here, an item being more than
+// its value.
 test.each([
   [100, 1.25],
   [730, 1.75],
   [KB, 3],
-])("a committed slot of %d B costs %d write units a table, with its archive", async (bytes, expected) => {
-  newMachine();
-  const { chunkSlots } = MACHINE_GEOMETRY;
-  await given(createHead, createCell);
-  let total = 0;
-  for (let slot = 1; slot <= chunkSlots; slot++) total += await cost(vote(b2, slot, text(bytes)));
-  const chunkText = encodeChunk(
-    chunk(0).chunk,
-    Array.from({ length: chunkSlots }, () => text(bytes)),
-  );
-  total += await cost(contentVerbs(chunk(0), value(chunkText)).put);
-  total += await cost(advance(chunkSlots, 0, "-"));
-  expect(total / chunkSlots).toBe(expected);
-});
+])(
+  "a committed slot of %d B costs %d write units a table, with its archive, as theseus cost has it",
+  async (bytes, expected) => {
+    newMachine();
+    const { chunkSlots } = MACHINE_GEOMETRY;
+    await given(createHead, createCell);
+    let votes = 0;
+    for (let slot = 1; slot <= chunkSlots; slot++) votes += await cost(vote(b2, slot, text(bytes)));
+    const chunkText = encodeChunk(
+      chunk(0).chunk,
+      Array.from({ length: chunkSlots }, () => text(bytes)),
+    );
+    const { put, drop } = contentVerbs(chunk(0), value(chunkText));
+    const archive = (await cost(put)) + (await cost(advance(chunkSlots, 0, "-")));
+    const formula = unitsOfSlot(bytes, storedBytes(chunkText));
+    expect(votes / chunkSlots).toBe(formula.vote);
+    expect(archive / chunkSlots).toBe(formula.archive);
+    expect((await cost(drop)) / chunkSlots).toBe(formula.truncation);
+    expect((votes + archive) / chunkSlots).toBe(expected);
+  },
+);

@@ -136,7 +136,7 @@ test.each([
   ['{"format":1,"id":"x"}', "its registry has no machine"],
   [
     '{"format":1,"id":"x","registry":{"machine":"registry/main"}}',
-    "its registry's configuration has no number",
+    "its acceptors are not tables of one store, which may be sqlite or dynamodb",
   ],
 ])("Garbage is refused: %s", async (text, fault) => {
   const file = deploymentFile(temporaryFolder());
