@@ -3,5 +3,9 @@ import { mergeConfig } from "vitest/config";
 import { base } from "./vitest.config.ts";
 
 export default mergeConfig(base, {
-  test: { include: ["test/aws/**/*.test.ts"], globalSetup: ["test/aws/emulators.ts"] },
+  test: {
+    include: ["test/aws/**/*.test.ts", "test/e2e/{drills,ship}.test.ts"],
+    globalSetup: ["test/aws/emulators.ts"],
+    setupFiles: ["test/aws/use-dynamodb.ts"],
+  },
 });

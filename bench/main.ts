@@ -10,6 +10,7 @@ import { failover } from "./failover.ts";
 import { manyMachines } from "./many-machines.ts";
 import { reconfigure } from "./reconfigure.ts";
 import { repair } from "./repair.ts";
+import { writeUnits } from "./write-units.ts";
 
 const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   "cold-start": coldStart,
@@ -19,6 +20,7 @@ const BENCHMARKS: Readonly<Record<string, () => Promise<void>>> = {
   reconfigure,
   repair,
   "many-machines": manyMachines,
+  "write-units": writeUnits,
 };
 
 const names = process.argv.slice(2);

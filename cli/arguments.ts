@@ -1,6 +1,11 @@
 /** The command line's words as values; a word that is none is a usage error that says what was expected. */
 import { InvalidArgumentError } from "commander";
-import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN } from "../shared/limits.ts";
+import {
+  COMMAND_BYTES_MAX,
+  INSTANCE_ID_PATTERN,
+  KEY_PATTERN,
+  MACHINE_NAME_PATTERN,
+} from "../shared/limits.ts";
 import type { Threshold } from "../shared/protocol/endorsement.ts";
 
 export interface Address {
@@ -14,6 +19,10 @@ const LEADERS_MAX = 16;
 /** A machine has three; beyond what a disk and two cores can use, more help nobody. */
 const TABLES_MIN = 3;
 const TABLES_MAX = 32;
+/** PROTOCOL §6: a configuration has at most so many. */
+const ACCEPTORS_MAX = 15;
+const REGIONS_MAX = 15;
+const COMMANDS_PER_SECOND_MAX = 1_000_000;
 /** More often would cost more than the log that is saved. */
 const SNAPSHOT_SLOTS_MIN = 64;
 
@@ -91,6 +100,22 @@ export function endorsements(text: string): Threshold {
 
 export function snapshotSlots(text: string): number {
   return wholeNumber(text, SNAPSHOT_SLOTS_MIN, Number.MAX_SAFE_INTEGER);
+}
+
+export function acceptorCount(text: string): number {
+  return wholeNumber(text, 1, ACCEPTORS_MAX);
+}
+
+export function regionCount(text: string): number {
+  return wholeNumber(text, 1, REGIONS_MAX);
+}
+
+export function rate(text: string): number {
+  return wholeNumber(text, 1, COMMANDS_PER_SECOND_MAX);
+}
+
+export function commandBytes(text: string): number {
+  return wholeNumber(text, 1, COMMAND_BYTES_MAX);
 }
 
 export function slotNumber(text: string): number {

@@ -2,6 +2,8 @@
 import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { Command } from "commander";
+import { addAws } from "./commands/aws.ts";
+import { addCost } from "./commands/cost.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDrain } from "./commands/drain.ts";
 import { addLog } from "./commands/log.ts";
@@ -22,6 +24,9 @@ Examples:
   theseus reconfigure bank/main --replace a1-0123…
   theseus drain leader-1
   theseus registry reconfigure --replace r1-0123…
+  theseus aws local
+  theseus status --stack theseus-bank
+  theseus cost --commands-per-second 1000
 
 Exit codes:
   0  done; a command that its machine refused was executed too, and "refused" is said
@@ -40,7 +45,18 @@ export function theseusProgram(): Command {
     .configureOutput({ outputError: () => {} })
     .addHelpText("after", EPILOGUE);
   addGlobalOptions(program);
-  for (const add of [addDev, addSend, addQuery, addStatus, addLog, addReconfigure, addDrain, addRegistry])
+  for (const add of [
+    addDev,
+    addSend,
+    addQuery,
+    addStatus,
+    addLog,
+    addReconfigure,
+    addDrain,
+    addRegistry,
+    addAws,
+    addCost,
+  ])
     add(program);
   return program;
 }

@@ -1,4 +1,5 @@
 /** The registry: a function behind a Function URL that only IAM lets in. It has no idle cost and nothing to fail over. */
+import type { IRole } from "aws-cdk-lib/aws-iam";
 import { type FunctionUrl, FunctionUrlAuthType } from "aws-cdk-lib/aws-lambda";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
@@ -37,5 +38,13 @@ export class Registry extends Construct {
     });
     acknowledge(this.job.role, tablesByPrefix(deployment));
     this.url = this.job.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });
+  }
+  /**
+   * Tells it what each role is there for: then it takes from each only what its job is. Roles of other Regions' stacks
+   * are not known here, and an emulator names no roles: there IAM alone decides who may call it.
+   */
+  knowRoles(roles: Readonly<Record<string, IRole>>): void {
+    const text = Object.entries(roles).map(([job, role]) => `${role.roleName}=${job}`);
+    this.job.function.addEnvironment("THESEUS_ROLES", text.join(","));
   }
 }

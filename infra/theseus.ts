@@ -152,6 +152,7 @@ abstract class InRegion extends Construct {
       Directory: deployment.regions.map((region) => `${region}/${nameOf.directory(deployment)}`).join(","),
       Cluster: nameOf.cluster(deployment),
       Service: nameOf.service(deployment),
+      Sandbox: String(deployment.sandbox),
     };
     for (const [name, value] of Object.entries(outputs))
       new CfnOutput(this, name, { value }).overrideLogicalId(name);
@@ -180,11 +181,18 @@ export class Theseus extends InRegion {
     const regions = props.regions ?? [Stack.of(scope).region];
     super(scope, id, { ...props, regions, serves: true, tables: first.acceptors + spares });
     const { deployment, registry } = this;
-    const { founded } = new Bootstrap(this, "Bootstrap", {
+    const { founded, job } = new Bootstrap(this, "Bootstrap", {
       deployment,
       registry,
       settings: { acceptors: first.acceptors, spares, endorsements: "auto", machines: first },
     });
+    if (deployment.regions.length === 1 && deployment.emulator === undefined)
+      registry.knowRoles({
+        leader: this.leaders.service.taskDefinition.taskRole,
+        provisioner: this.provisioning.provisioner.role,
+        sweeper: this.provisioning.sweeper.role,
+        bootstrap: job.role,
+      });
     this.provisioning.start(founded);
     this.leaders.service.node.addDependency(founded);
     if (budget !== undefined && deployment.emulator === undefined)

@@ -1,6 +1,7 @@
 import { extname, join, relative, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { Threshold } from "../../shared/protocol/endorsement.ts";
+import { STORE_KINDS, type StoreKind } from "../../shared/runtime/deployment.ts";
 import { SNAPSHOT_SLOTS } from "../../shared/runtime/snapshots/pace.ts";
 import * as args from "../arguments.ts";
 import { dev } from "../dev/dev.ts";
@@ -20,6 +21,7 @@ interface Options extends GlobalOptions {
   readonly port: number;
   readonly leaders: number;
   readonly tables: number;
+  readonly store?: StoreKind;
   readonly spares: number;
   readonly endorsements: Threshold;
   readonly snapshotSlots: number;
@@ -39,6 +41,12 @@ export function addDev(program: Command): void {
       args.tableCount,
       TABLES,
     )
+    .addOption(
+      new Option(
+        "--store <kind>",
+        "where the tables are kept: files in the folder, or DynamoDB at AWS_ENDPOINT_URL (default: what the folder has, else sqlite)",
+      ).choices(STORE_KINDS),
+    )
     .option("--spares <number>", "how many tables are kept ready for repairs", args.spareCount, SPARES)
     .option(
       "--endorsements <number>",
@@ -57,9 +65,9 @@ export function addDev(program: Command): void {
 
 function run(file: string, { dir = defaultDir(file), json, ...options }: Options): Promise<void> {
   const shown = json ? jsonOf : textOf;
-  const { port, leaders, tables, spares, endorsements, snapshotSlots } = options;
+  const { port, leaders, tables, store, spares, endorsements, snapshotSlots } = options;
   const report = (event: DevEvent) => printLine(shown(event));
-  return dev({ file, dir, port, leaders, tables, spares, endorsements, snapshotSlots, report });
+  return dev({ file, dir, port, leaders, tables, store, spares, endorsements, snapshotSlots, report });
 }
 
 /** Of its own for each file: two machines of one name, from two files, are two machines. */

@@ -6,7 +6,7 @@
 import { resolve } from "node:path";
 import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
-import { deploymentFile } from "../../shared/runtime/deployment.ts";
+import { type Deployment, deploymentFile, type StoreKind, storeOf } from "../../shared/runtime/deployment.ts";
 import { loadMachines } from "../../shared/runtime/load-machines.ts";
 import { openDeployment } from "./bootstrap.ts";
 import type { DevEvent } from "./events.ts";
@@ -15,6 +15,7 @@ import { lockFolder } from "./lock.ts";
 import { Parts } from "./parts.ts";
 import { stopSignal } from "./signals.ts";
 import { startAll } from "./start.ts";
+import { type DevStore, openDevStore } from "./store.ts";
 import { findRegistry, missingTables } from "./tables.ts";
 
 export interface DevOptions {
@@ -25,6 +26,8 @@ export interface DevOptions {
   readonly leaders: number;
   /** At least so many for the machines; a folder that has fewer gets more. */
   readonly tables: number;
+  /** Where the tables are kept; undefined: where the folder's are, or SQLite. */
+  readonly store: StoreKind | undefined;
   /** Kept ready to take a lost table's place. */
   readonly spares: number;
   /** How many leader processes have to agree to a reconfiguration. */
@@ -59,19 +62,34 @@ export async function dev(options: DevOptions): Promise<void> {
 }
 
 async function openAndStart(options: DevOptions, dir: string, parts: Parts): Promise<string> {
-  const recorded = await openDeployment(dir, options.tables);
-  const registry = await findRegistry(deploymentFile(dir), recorded.registry);
-  const deployment = { ...recorded, registry };
+  const { tables, store: wanted } = options;
+  const recorded = await openDeployment(dir, { tables, store: wanted });
+  const store = await openDevStore(dir, recorded.id, storeOf(recorded), recorded);
+  try {
+    const registry = await findRegistry(deploymentFile(dir), recorded.registry, store);
+    return await start(options, dir, { ...recorded, registry }, store, parts);
+  } finally {
+    await store.close();
+  }
+}
+
+async function start(
+  options: DevOptions,
+  dir: string,
+  deployment: Deployment,
+  store: DevStore,
+  parts: Parts,
+): Promise<string> {
   const missing = ({ id, location }: AcceptorServer) =>
     options.report({ event: "tableMissing", acceptor: id, location });
-  const lost = missingTables(deployment);
+  const lost = await missingTables(deployment, store);
   // Whether one of the machines' tables is lost or was retired is known to the registry.
-  for (const server of registry.acceptors) if (lost.includes(server)) missing(server);
+  for (const server of deployment.registry.acceptors) if (lost.includes(server)) missing(server);
   const { leaders, spares, endorsements, port, snapshotSlots } = options;
   const file = resolve(options.file);
   return startAll(
     {
-      ...{ deploymentFile: deploymentFile(dir), file, deployment },
+      ...{ deploymentFile: deploymentFile(dir), file, deployment, store },
       ...{ leaders, spares, endorsements, port, snapshotSlots, missing },
     },
     parts,

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Threshold } from "../../shared/protocol/endorsement.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import type { LaunchRequest } from "../../shared/provision/launcher-parent.ts";
-import { type Deployment, inFolderOf, tablesFolder } from "../../shared/runtime/deployment.ts";
+import { type Deployment, inFolderOf } from "../../shared/runtime/deployment.ts";
 import {
   type Provisioning,
   type RegistryClient,
@@ -13,7 +13,8 @@ import {
 import { freePorts } from "./free-port.ts";
 import { Leaders } from "./leaders.ts";
 import type { Parts } from "./parts.ts";
-import { assertUndamaged, isThere } from "./tables.ts";
+import type { DevStore } from "./store.ts";
+import { thoseMissing } from "./tables.ts";
 
 const REGISTERED_POLL_MS = 20;
 
@@ -22,6 +23,7 @@ export interface StartOptions {
   /** The machines' file, as an absolute path. */
   readonly file: string;
   readonly deployment: Deployment;
+  readonly store: DevStore;
   readonly leaders: number;
   readonly spares: number;
   readonly endorsements: Threshold;
@@ -34,7 +36,7 @@ export interface StartOptions {
 
 /** The gateway's address, once everything is up. */
 export async function startAll(options: StartOptions, parts: Parts): Promise<string> {
-  const { deployment, file, snapshotSlots } = options;
+  const { deployment, file, store, snapshotSlots } = options;
   const [registryPort = 0, gatewayPort = 0, provisionerPort = 0] = await freePorts(3);
   const queue = join(dirname(options.deploymentFile), "queue.sqlite");
   const registry = await startRegistry(options, registryPort, queue, parts);
@@ -54,7 +56,7 @@ export async function startAll(options: StartOptions, parts: Parts): Promise<str
     part: "provisioner",
     entry: "provisioner",
     port: provisionerPort,
-    args: ["--registry", registry.url, "--queue", queue, "--tables", tablesFolder(options.deploymentFile)],
+    args: ["--registry", registry.url, "--queue", queue, ...store.provisionerArgs],
     heard: async (message, answer) => answer(await leaders.carryOut(message as LaunchRequest)),
   });
   const [url] = await Promise.all([gateway, provisioner, settleLeaders(known, leaders, registry)]);
@@ -81,7 +83,7 @@ async function startRegistry(
 
 /** The folder's list is only where it began: the registry knows which tables came later, and which were retired. */
 async function registerTables(options: StartOptions, registry: RegistryClient): Promise<void> {
-  const { deployment, deploymentFile } = options;
+  const { deployment, deploymentFile, store } = options;
   const { former, acceptors } = await registry.provisioning();
   const retired = new Set<string>(former);
   const recorded = new Set(acceptors.map(({ id }) => id));
@@ -96,15 +98,14 @@ async function registerTables(options: StartOptions, registry: RegistryClient): 
     .map((each) => inFolderOf(deploymentFile, each));
   for (const { id, kind, location, incarnation } of [...first, ...later])
     await registry.command({ type: "registerAcceptor", acceptor: { id, kind, location, incarnation } });
-  // Before anything was started.
-  const wasLookedAt = new Set(deployment.registry.acceptors.map(({ id }) => id));
+  const isRegistrys = new Set(deployment.registry.acceptors.map(({ id }) => id));
   const { acceptors: present } = await registry.servers();
-  for (const acceptor of present) {
-    if (acceptor.state === "retired" || wasLookedAt.has(acceptor.id)) continue;
-    if (!isThere(acceptor)) options.missing(acceptor);
-    // The first ones were looked at before anything was started.
-    else if (!isFirst.has(acceptor.id)) assertUndamaged(acceptor);
-  }
+  const inUse = present.filter(({ id, state }) => state !== "retired" && !isRegistrys.has(id));
+  const missing = await thoseMissing(inUse, store);
+  for (const acceptor of missing) options.missing(acceptor);
+  // The registry's, and the first ones, were looked at before anything was started.
+  for (const acceptor of inUse)
+    if (!missing.includes(acceptor) && !isFirst.has(acceptor.id)) await store.assertUndamaged(acceptor);
 }
 
 /** Those of the last time, and new ones for the rest: an id is never used for another leader. */

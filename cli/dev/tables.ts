@@ -1,9 +1,8 @@
 /**
- * The tables before anything uses them. A file that is missing is a lost acceptor, which the others make up
- * for; one that is damaged or somebody else's means that a person should look before work goes on.
+ * The tables before anything uses them. One that is missing is a lost acceptor, which the others make up for; one that
+ * is damaged or somebody else's means that a person should look before work goes on.
  */
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
 import { Invalid } from "../../shared/errors.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import { QuorumSystem } from "../../shared/protocol/quorum.ts";
@@ -13,13 +12,16 @@ import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { type Pointer, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { openStore } from "../../shared/storage/open.ts";
-import { inspectSqliteTable } from "../../shared/storage/sqlite.ts";
+import type { DevStore } from "./store.ts";
 
-/** The acceptors whose files are not there. @throws Invalid, naming the file and the next move. */
-export function missingTables({ registry, acceptors }: Deployment): readonly AcceptorServer[] {
+/** The acceptors whose tables are not there. @throws Invalid, naming the table and the next move. */
+export async function missingTables(
+  { registry, acceptors }: Deployment,
+  store: DevStore,
+): Promise<readonly AcceptorServer[]> {
   const servers = [...registry.acceptors, ...acceptors];
-  const missing = servers.filter((server) => !isThere(server));
-  for (const server of servers) if (isThere(server)) assertUndamaged(server);
+  const missing = await thoseMissing(servers, store);
+  for (const server of servers) if (!missing.includes(server)) await store.assertUndamaged(server);
   return missing;
 }
 
@@ -31,25 +33,33 @@ export function missingTables({ registry, acceptors }: Deployment): readonly Acc
 export async function findRegistry(
   file: string,
   registry: Deployment["registry"],
+  store: DevStore,
 ): Promise<Deployment["registry"]> {
-  if (registry.acceptors.every(isThere)) return registry;
-  const newest = await newestKnown(file, registry);
-  if (hasQuorums(newest)) return { ...registry, ...newest };
-  const files = newest.acceptors.filter((server) => !isThere(server)).map(({ location }) => location);
+  const lost = await thoseMissing(registry.acceptors, store);
+  if (lost.length === 0) return registry;
+  const newest = await newestKnown(file, registry, lost);
+  const missing = await thoseMissing(newest.acceptors, store);
+  if (hasQuorums(newest, missing)) return { ...registry, ...newest };
+  const locations = missing.map(({ location }) => location);
   throw new Invalid(
     "invalid_request",
-    `too many of the registry's tables are not there (${files.join(", ")}): put the files back that were there, or use another --dir`,
+    `too many of the registry's tables are not there (${locations.join(", ")}): ${store.nextMove}, or use another --dir`,
   );
 }
 
-function hasQuorums({ configuration, acceptors }: Pointer): boolean {
+function hasQuorums({ configuration }: Pointer, missing: readonly AcceptorServer[]): boolean {
   const quorums = new QuorumSystem(configuration.quorums);
-  const lost = new Set(acceptors.filter((server) => !isThere(server)).map(({ id }) => id));
+  const lost = new Set(missing.map(({ id }) => id));
   return quorums.canReadWithout(lost) && quorums.canWriteWithout(lost);
 }
 
-async function newestKnown(file: string, registry: Deployment["registry"]): Promise<Pointer> {
+async function newestKnown(
+  file: string,
+  registry: Deployment["registry"],
+  lost: readonly AcceptorServer[],
+): Promise<Pointer> {
   const here = (server: AcceptorServer) => inFolderOf(file, server);
+  const isLost = new Set(lost.map(({ id }) => id));
   const stores = new StorePool(openStore);
   const service = new RegistryService({
     first: registry.first,
@@ -57,7 +67,7 @@ async function newestKnown(file: string, registry: Deployment["registry"]): Prom
     ports: productionPorts((acceptor) => stores.get(acceptor)),
     pointer: async () => registry,
     movePointer: async () => {},
-    learn: (servers) => stores.learn(servers.map(here).filter(isThere)),
+    learn: (servers) => stores.learn(servers.map(here).filter(({ id }) => !isLost.has(id))),
   });
   try {
     const { configuration, acceptors } = await service.newest();
@@ -67,18 +77,10 @@ async function newestKnown(file: string, registry: Deployment["registry"]): Prom
   }
 }
 
-export function isThere({ location }: AcceptorServer): boolean {
-  return existsSync(location);
-}
-
-/** @throws Invalid, naming the file and the next move. */
-export function assertUndamaged({ location, incarnation }: AcceptorServer): void {
-  const table = inspectSqliteTable(location, incarnation);
-  if (table.state === "ok") return;
-  const what = table.reason.replace(/\.$/, "");
-  const nextMove =
-    table.state === "lost"
-      ? "upgrade if a newer Theseus wrote it, else move the file away to go on without this acceptor, or use another --dir"
-      : "put that right, or use another --dir";
-  throw new Invalid("invalid_request", `${what}: ${nextMove}`);
+export async function thoseMissing(
+  servers: readonly AcceptorServer[],
+  store: DevStore,
+): Promise<readonly AcceptorServer[]> {
+  const areThere = await Promise.all(servers.map((server) => store.isThere(server)));
+  return servers.filter((_, index) => !areThere[index]);
 }

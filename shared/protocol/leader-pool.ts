@@ -15,6 +15,11 @@ export interface LeaderServer {
   readonly task?: string;
 }
 
+/** What a process signs, so that nobody else has its key counted as theirs. Said again by another it says the same. */
+export function registrationText({ id, process, address, publicKey, task = "" }: LeaderServer): string {
+  return JSON.stringify(["theseus registration", 1, id, process, address, publicKey, task]);
+}
+
 export interface LeaderRecord extends LeaderServer {
   /** retired: it is being stopped. revoked: it is not trusted any more. */
   readonly state: "live" | "retired" | "revoked";

@@ -52,7 +52,7 @@ import {
 import { ACCEPTORS_MAX, type AcceptorId, faultOf, MODES, type Mode, type QuorumSpec } from "./quorum.ts";
 import { Refusal } from "./replica.ts";
 
-export type { LeaderServer } from "./leader-pool.ts";
+export { type LeaderServer, registrationText } from "./leader-pool.ts";
 export type { AcceptorServer } from "./pool.ts";
 
 export type RegistryCommand =
@@ -70,7 +70,8 @@ export type RegistryCommand =
       readonly configuration: number;
       readonly acceptors: readonly AcceptorId[];
     }
-  | { readonly type: "registerLeader"; readonly leader: LeaderServer }
+  /** `proof`: its signature under `registrationText`, which is checked where the command comes in. */
+  | { readonly type: "registerLeader"; readonly leader: LeaderServer; readonly proof?: string }
   /**
    * Asks for the machine's next configuration (the talk's "asks to be new leader of configuration S3, S1, S4", and
    * "told to try with ballot number 3"): always a new number, and the same one for the same nonce.

@@ -4,7 +4,7 @@ import { Invalid, type TheseusError, VersionSkew } from "../errors.ts";
 import type { Configuration } from "../protocol/configuration.ts";
 import { faultOf } from "../protocol/quorum.ts";
 import type { AcceptorServer } from "../protocol/registry.ts";
-import type { Deployment } from "./deployment.ts";
+import { type Deployment, STORE_KINDS, type StoreKind } from "./deployment.ts";
 import type { Pointer } from "./registry/registry-service.ts";
 
 export const FORMAT = 1;
@@ -35,9 +35,8 @@ function deploymentFault({ id, registry, acceptors }: Deployment): string | unde
   const { machine, acceptors: registryAcceptors } = fields(registry);
   if (typeof id !== "string" || id === "") return "it has no id";
   if (typeof machine !== "string") return "its registry has no machine";
-  for (const servers of [registryAcceptors, acceptors])
-    if (!Array.isArray(servers) || !servers.every((server) => isServer(server, "sqlite")))
-      return "its acceptors are not SQLite tables";
+  if (!STORE_KINDS.some((kind) => [registryAcceptors, acceptors].every((servers) => areOf(kind, servers))))
+    return `its acceptors are not tables of one store, which may be ${STORE_KINDS.join(" or ")}`;
   return registryFault(registry);
 }
 
@@ -64,6 +63,10 @@ function quorumsFault(quorums: unknown): string | undefined {
   } catch {
     return "they are no quorum system";
   }
+}
+
+function areOf(kind: StoreKind, servers: unknown): boolean {
+  return Array.isArray(servers) && servers.every((server) => isServer(server, kind));
 }
 
 export function isServer(value: unknown, ofKind: string): value is AcceptorServer {

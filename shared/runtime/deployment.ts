@@ -3,8 +3,8 @@
  * registry is, and the tables of both kinds with their birth stamps (PROTOCOL §11). It is the registry's bootstrap
  * pointer (§8): moved on by the registry's leaders, and only a hint to whoever reads it.
  *
- * It is replaced whole or not at all. In the file a table's location is relative to the file's folder, so
- * that the folder may be moved; in memory it is absolute.
+ * It is replaced whole or not at all. In the file the location of a table that is a file is relative to this
+ * one's folder, so that the folder may be moved; in memory it is absolute.
  */
 import { randomBytes } from "node:crypto";
 import { glob, open, readFile, rename, rm } from "node:fs/promises";
@@ -29,6 +29,14 @@ export interface Deployment {
   };
   /** The tables of all other machines. */
   readonly acceptors: readonly AcceptorServer[];
+}
+
+/** Where all of a deployment's tables are kept. */
+export const STORE_KINDS = ["sqlite", "dynamodb"] as const;
+export type StoreKind = (typeof STORE_KINDS)[number];
+
+export function storeOf({ registry }: Deployment): StoreKind {
+  return registry.acceptors[0]?.kind as StoreKind;
 }
 
 export function deploymentFile(dir: string): string {
@@ -137,7 +145,9 @@ async function flushFolder(path: string): Promise<void> {
 
 function withLocations(deployment: Deployment, move: (location: string) => string): Deployment {
   const moved = (servers: readonly AcceptorServer[]) =>
-    servers.map((server) => ({ ...server, location: move(server.location) }));
+    servers.map((server) =>
+      server.kind === "sqlite" ? { ...server, location: move(server.location) } : server,
+    );
   const { id, registry, acceptors } = deployment;
   return { id, registry: { ...registry, acceptors: moved(registry.acceptors) }, acceptors: moved(acceptors) };
 }

@@ -119,7 +119,7 @@ export async function startLeader(options: LeaderOptions): Promise<Running> {
     log.warn({ event: "peerSuspected", peer: peer.id }, `${peer.id} does not answer`),
   );
   const known = [...(options.peers ?? []), ...(await hinted().catch(() => [])).map((each) => each.address)];
-  const registration = registerLeader(onRecord, registry, {
+  const registration = registerLeader(onRecord, signer, registry, {
     found: (each) => peers.watch(each),
     refused: (err) => log.warn({ event: "notRegistered", err }, err.message),
   });

@@ -5,6 +5,8 @@
  *   cell        pb promise, sl slot, vb vote's ballot, vl value, dg its hash
  *   Head        si covered slot, ss snapshot's slot, ref snapshot
  *   chunk, part vl text, dg its hash
+ *
+ * `vl` is a string, or packed bytes (packing.ts); `dg` is the string's hash in both cases.
  */
 import type { AttributeValue } from "@aws-sdk/client-dynamodb";
 import { CELL_VALUE_BYTES_MAX } from "../limits.ts";
@@ -12,6 +14,7 @@ import { type Head, type Item, type Key, keyText, type Value, type Verb } from "
 import { type Ballot, birthBallot } from "../protocol/ballot.ts";
 import type { MachineId } from "../protocol/configuration.ts";
 import { MACHINE_GEOMETRY, NO_SLOT, type Slot } from "../protocol/slot.ts";
+import { pack, unpack } from "./packing.ts";
 
 export type Attributes = Record<string, AttributeValue>;
 
@@ -35,7 +38,7 @@ export function bornAttributes(key: Extract<Verb, { verb: "create" }>["key"]): A
 }
 
 export function contentAttributes(content: Value): Attributes {
-  return { vl: text(content.text), dg: text(content.digest) };
+  return { vl: valueText(content.text), dg: text(content.digest) };
 }
 
 /** @throws RangeError when the attributes are not those of such an item: something else wrote it. */
@@ -55,11 +58,16 @@ export function text(value: string): AttributeValue {
   return { S: value };
 }
 
+export function valueText(value: string): AttributeValue {
+  const packed = pack(value);
+  return packed === undefined ? text(value) : { B: packed };
+}
+
 export function number(value: number): AttributeValue {
   return { N: String(value) };
 }
 
-/** Why the verb's item would be too large for DynamoDB; undefined when it fits. */
+/** Why the verb's item would be too large for DynamoDB, were it not packed; undefined when it fits. */
 export function whyTooLarge(machine: MachineId, verb: Verb): string | undefined {
   if (verb.verb !== "put" && verb.verb !== "vote") return undefined;
   const pk = partitionKey(machine, verb.key);
@@ -98,7 +106,9 @@ function headOf(item: Attributes): Head {
 }
 
 function valueIn(item: Attributes): Value {
-  return { text: textIn(item, "vl"), digest: textIn(item, "dg") };
+  const packed = item.vl?.B;
+  const text = packed === undefined ? textIn(item, "vl") : unpack(packed, ITEM_BYTES_MAX);
+  return { text, digest: textIn(item, "dg") };
 }
 
 function textIn(item: Attributes, name: string): string {

@@ -6,6 +6,7 @@
  */
 import {
   CreateTableCommand,
+  DeleteTableCommand,
   DescribeTableCommand,
   type DynamoDBClient,
   GetItemCommand,
@@ -38,10 +39,7 @@ export interface TableRecord {
  */
 export async function createDynamodbTable(client: DynamoDBClient, table: NewTable): Promise<TableRecord> {
   const record = await beginDynamodbTable(client, table);
-  await waitUntilTableExists(
-    { client, maxWaitTime: CREATE_SECONDS_MAX, minDelay: 1, maxDelay: LOOK_SECONDS_MAX },
-    { TableName: table.name },
-  );
+  await waitUntilUsable(client, table.name);
   return record;
 }
 
@@ -81,9 +79,32 @@ export async function incarnationNow(client: DynamoDBClient, TableName: string):
   }
 }
 
+/** As `incarnationNow`; undefined: there is no such table. */
+export async function findIncarnation(client: DynamoDBClient, name: string): Promise<string | undefined> {
+  return incarnationNow(client, name).catch(unlessMissing);
+}
+
+/** Gone for good when it resolves, also when there was none. One that is still being made is waited for. */
+export async function deleteDynamodbTable(client: DynamoDBClient, name: string): Promise<void> {
+  if ((await findIncarnation(client, name)) === undefined) return;
+  await waitUntilUsable(client, name);
+  await client.send(new DeleteTableCommand({ TableName: name })).catch(unlessMissing);
+}
+
 /** `region/table`. */
 export function locationText(region: string, name: string): string {
   return `${region}/${name}`;
+}
+
+async function waitUntilUsable(client: DynamoDBClient, TableName: string): Promise<void> {
+  await waitUntilTableExists(
+    { client, maxWaitTime: CREATE_SECONDS_MAX, minDelay: 1, maxDelay: LOOK_SECONDS_MAX },
+    { TableName },
+  );
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (!(error instanceof ResourceNotFoundException)) throw error;
 }
 
 export function incarnationOf(table: TableDescription | undefined): string {

@@ -27,6 +27,7 @@ import {
   number,
   partitionKey,
   text,
+  valueText,
 } from "./dynamodb-items.ts";
 
 const IS_MISSING = "attribute_not_exists(pk)";
@@ -143,7 +144,7 @@ function vote({ ballot, slot, value }: Extract<Verb, { verb: "vote" }>): Update 
     values: {
       ":pb": text(ballot),
       ":sl": number(slot),
-      ":vl": text(value.text),
+      ":vl": valueText(value.text),
       ":dg": text(value.digest),
     },
   };

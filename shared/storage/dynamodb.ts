@@ -22,6 +22,8 @@ import type { AcceptorStore } from "./store.ts";
 export {
   beginDynamodbTable,
   createDynamodbTable,
+  deleteDynamodbTable,
+  findIncarnation,
   incarnationOf,
   type NewTable,
   type TableRecord,

@@ -12,6 +12,7 @@ import { GONE, type Outcome, UNKNOWN, type Verb } from "../../shared/protocol/ac
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import { encodeChunk } from "../../shared/protocol/value.ts";
+import { registryCommandOf } from "../../shared/runtime/registry/registry-commands.ts";
 import { createDynamodbTable, dynamodbClient, dynamodbStore } from "../../shared/storage/dynamodb.ts";
 import type { AcceptorStore } from "../../shared/storage/store.ts";
 import {
@@ -235,6 +236,10 @@ describe("tables", () => {
       await deleteTable(table);
       const reborn = await newTable(endpoint, table.name);
       expect(reborn.incarnation).not.toBe(table.incarnation);
+      const { location, incarnation } = reborn;
+      const acceptor = { id: "a1", kind: "dynamodb", location, incarnation };
+      // The registry takes it on record.
+      expect(registryCommandOf({ type: "registerAcceptor", acceptor })).toMatchObject({ acceptor });
       const warned: string[] = [];
       const old = storeOn(table, warned);
       const now = storeOn(reborn);

@@ -11,6 +11,8 @@ import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import type { RegistryCommand } from "../../shared/protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../shared/protocol/slot.ts";
+import { registration } from "../../shared/runtime/fleet/register-leader.ts";
+import { newSigner } from "../../shared/runtime/signing.ts";
 import { type Fault, FaultyDynamodb } from "../support/faulty-dynamodb.ts";
 import { urlEvent } from "../support/function-url.ts";
 import { newDeployment } from "./functions.ts";
@@ -122,9 +124,11 @@ async function told(answer: Awaited<ReturnType<typeof asked>>, decided: unknown)
 }
 
 test("a function that is frozen while it tells the directory of leaders does not bring back older ones", async () => {
-  const leader = (id: string) => {
+  const signer = newSigner();
+  const registered = (id: string) => {
     const process = "9".repeat(32) as ProcessId;
-    return { id, process, address: `https://${id}:4600/`, publicKey: "A".repeat(43) };
+    const leader = { id, process, address: `https://${id}:4600/`, publicKey: signer.publicKey };
+    return registration(leader, signer);
   };
   const { fault, reached, release } = hold(false);
   const onlyDirectory: Fault = async (exchange) => {
@@ -133,10 +137,10 @@ test("a function that is frozen while it tells the directory of leaders does not
     return exchange.execute();
   };
   between.fault("PutItem", onlyDirectory);
-  const answer = asked({ type: "registerLeader", leader: leader("leader-1") });
+  const answer = asked(registered("leader-1"));
   await reached;
   const decide = async () => {
-    await deployment.registry.command({ type: "registerLeader", leader: leader("leader-2") });
+    await deployment.registry.command(registered("leader-2"));
     await deployment.registry.command({ type: "retireLeader", leader: "leader-1" });
   };
   await frozenWhile(decide, release, false);

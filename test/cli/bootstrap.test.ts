@@ -5,6 +5,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { openDeployment } from "../../cli/dev/bootstrap.ts";
+import { SqliteDevStore } from "../../cli/dev/store-sqlite.ts";
 import { missingTables } from "../../cli/dev/tables.ts";
 import { type Deployment, deploymentFile, unfinishedFile } from "../../shared/runtime/deployment.ts";
 import { until } from "../support/deployment.ts";
@@ -32,7 +33,7 @@ test("A new folder gets three tables for the registry and three for the machines
   expect(deployment.registry.acceptors).toHaveLength(3);
   expect(deployment.acceptors).toHaveLength(3);
   for (const name of tableFiles(deployment)) expect(name).toMatch(/^[ar][123]-[0-9a-f]{32}\.sqlite$/);
-  expect(missingTables(deployment)).toEqual([]);
+  expect(await missingTables(deployment, new SqliteDevStore(deploymentFile(dir)))).toEqual([]);
 });
 
 test("A known folder keeps its deployment", async () => {
@@ -56,7 +57,7 @@ test.each([1, 3, 6])(
     const deployment = await openDeployment(dir);
     expect(databasesIn(dir)).toEqual(tableFiles(deployment));
     expect(leftOver.filter((name) => tableFiles(deployment).includes(name))).toEqual([]);
-    expect(missingTables(deployment)).toEqual([]);
+    expect(await missingTables(deployment, new SqliteDevStore(deploymentFile(dir)))).toEqual([]);
   },
 );
 

@@ -56,6 +56,23 @@ test("A folder may be moved: its tables are where the file is", async () => {
   expect(await findDeployment(deploymentFile(dir))).toBeUndefined();
 });
 
+test("Tables in DynamoDB are where they are, wherever the folder is", async () => {
+  const inDynamodb = ({ id, incarnation }: AcceptorServer): AcceptorServer => {
+    return { id, kind: "dynamodb", location: `eu-central-1/theseus-dev-${id}`, incarnation };
+  };
+  const dir = temporaryFolder();
+  const { id, registry, acceptors } = deploymentIn(dir);
+  const deployment = {
+    id,
+    registry: { ...registry, acceptors: registry.acceptors.map(inDynamodb) },
+    acceptors: acceptors.map(inDynamodb),
+  };
+  await writeDeployment(deploymentFile(dir), deployment);
+  const moved = join(temporaryFolder(), "moved");
+  renameSync(dir, moved);
+  expect(await readDeployment(deploymentFile(moved))).toEqual(deployment);
+});
+
 test("A file is replaced whole; what an earlier attempt left behind can be removed", async () => {
   const { dir, file } = await written();
   writeFileSync(`${file}.0123.new`, "half of some");
@@ -119,7 +136,7 @@ test.each([
   ['{"format":1,"id":"x"}', "its registry has no machine"],
   [
     '{"format":1,"id":"x","registry":{"machine":"registry/main"}}',
-    "its registry's configuration has no number",
+    "its acceptors are not tables of one store, which may be sqlite or dynamodb",
   ],
 ])("Garbage is refused: %s", async (text, fault) => {
   const file = deploymentFile(temporaryFolder());
@@ -137,9 +154,9 @@ test("Half a deployment is none", async () => {
   const [first, ...others] = registry.acceptors;
   const configuration = (quorums: unknown) => ({ ...registry.configuration, quorums });
   const faults: readonly [object, string][] = [
-    [{ acceptors: undefined }, "its acceptors are not SQLite tables"],
-    [{ acceptors: [{ ...first, kind: "dynamodb" }] }, "its acceptors are not SQLite tables"],
-    [{ acceptors: [{ ...first, incarnation: "" }] }, "its acceptors are not SQLite tables"],
+    [{ acceptors: undefined }, "its acceptors are not tables of one store"],
+    [{ acceptors: [{ ...first, kind: "dynamodb" }] }, "its acceptors are not tables of one store"],
+    [{ acceptors: [{ ...first, incarnation: "" }] }, "its acceptors are not tables of one store"],
     [{ registry: { ...registry, acceptors: others } }, "its registry's acceptor r1 has no table"],
     [{ registry: { ...registry, configuration: configuration({}) } }, "its registry's quorums"],
     [{ registry: { ...registry, configuration: configuration(null) } }, "its registry's quorums"],

@@ -1,5 +1,5 @@
-/** Provisioning on real processes and files: what the registry orders is done by itself, whoever is killed meanwhile. */
-import { existsSync, readdirSync, rmSync } from "node:fs";
+/** Provisioning on real processes and tables: what the registry orders is done by itself, whoever is killed meanwhile. */
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, onTestFinished, test } from "vitest";
@@ -15,6 +15,7 @@ import {
   until,
 } from "../support/deployment.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
+import { loseTable, tablesOf } from "../support/store.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const AT = "/v1/machines/bank/main";
@@ -43,10 +44,11 @@ async function replaceFirst(deployment: TestDeployment): Promise<string> {
   return replace;
 }
 
-/** Tables of machines that have a file of any kind. */
-function tablesIn({ dir }: TestDeployment): readonly string[] {
-  const names = readdirSync(join(dir, "tables")).filter((name) => !name.startsWith("r"));
-  return [...new Set(names.map((name) => name.slice(0, name.indexOf("."))))].sort();
+/** Those of machines that there are. */
+async function tablesIn(deployment: TestDeployment): Promise<readonly string[]> {
+  const { registry } = await deployment.status();
+  const registrys = registry.tables.map(({ id }) => id as string);
+  return (await tablesOf(deployment.dir)).filter((id) => !registrys.includes(id));
 }
 
 function spares({ acceptors }: DeploymentStatus): readonly DeploymentStatus["acceptors"][number][] {
@@ -61,7 +63,7 @@ async function isSettled(deployment: TestDeployment, spareCount: number): Promis
     status.registry.outbox === 0 &&
     spares(status).length === spareCount &&
     status.acceptors.every(({ state }) => state === "live") &&
-    JSON.stringify(recorded) === JSON.stringify(tablesIn(deployment))
+    JSON.stringify(recorded) === JSON.stringify(await tablesIn(deployment))
   );
 }
 
@@ -73,12 +75,12 @@ test("a table that is replaced goes by itself, and another spare comes; a restar
   const replaced = await replaceFirst(deployment);
   expect((await machine(deployment)).configuration.acceptors).toContain(spare?.id);
   await until(() => isSettled(deployment, 1));
-  expect(tablesIn(deployment)).not.toContain(replaced);
+  expect(await tablesIn(deployment)).not.toContain(replaced);
   // Of those that the folder began with; the last is retired while nobody is there to delete it.
   for (let more = 0; more < 2; more++) {
     deployment.kill("provisioner", "SIGSTOP");
     const last = await replaceFirst(deployment);
-    expect(tablesIn(deployment)).toContain(last);
+    expect(await tablesIn(deployment)).toContain(last);
     deployment.kill("provisioner", "SIGCONT");
     if (more === 0) await until(() => isSettled(deployment, 1));
   }
@@ -112,12 +114,12 @@ test("the provisioner and the registry are killed again and again: every order i
   expect(new Set((await machine(deployment)).configuration.acceptors).size).toBe(3);
 });
 
-test("messages that come twice, late, or from nowhere do nothing; a spare whose file is deleted is found lost", async () => {
+test("messages that come twice, late, or from nowhere do nothing; a spare that is deleted is found lost", async () => {
   const deployment = await deploy();
   await deposit(deployment);
   await replaceFirst(deployment);
   await until(() => isSettled(deployment, 1));
-  const before = tablesIn(deployment);
+  const before = await tablesIn(deployment);
   const queue = new LocalQueue(join(deployment.dir, "queue.sqlite"), LOCAL_QUEUE);
   onTestFinished(() => queue.close());
   const failures = () =>
@@ -130,10 +132,10 @@ test("messages that come twice, late, or from nowhere do nothing; a spare whose 
   // What comes after the poison is carried out.
   await replaceFirst(deployment);
   await until(() => isSettled(deployment, 1));
-  expect(tablesIn(deployment)).toHaveLength(before.length);
+  expect(await tablesIn(deployment)).toHaveLength(before.length);
 
   const [lost] = spares(await deployment.status());
-  for (const ending of ["", "-wal", "-shm"]) rmSync(`${lost?.location}${ending}`, { force: true });
+  await loseTable(lost?.location as string);
   await until(async () => {
     const [next] = spares(await deployment.status());
     return next !== undefined && next.id !== lost?.id && (await isSettled(deployment, 1));
@@ -163,7 +165,7 @@ test("a table that is reported gone is replaced by one spare for all, and is no 
   expect(other.configuration.acceptors).not.toContain(gone);
   expect(await replaceFirst(deployment)).toBe(gone);
   expect((await machine(deployment)).configuration.acceptors).toContain(spare?.id);
-  await until(() => !tablesIn(deployment).includes(gone));
+  await until(async () => !(await tablesIn(deployment)).includes(gone));
 });
 
 test("leaders are started and retired by order, and an id is never used again", async () => {

@@ -3,7 +3,6 @@
  * load: the machine serves again by itself, nothing is lost, nothing is executed twice, and no table of the
  * configuration that is still the machine's has been given up.
  */
-import { existsSync } from "node:fs";
 import { expect, onTestFinished, test } from "vitest";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import { type RegistryClient, registryClient } from "../../shared/runtime/registry/registry-client.ts";
@@ -11,6 +10,7 @@ import { startDeployment, until } from "../support/deployment.ts";
 import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { Reconfigurers, STEPS, type Step } from "../support/reconfigurers.ts";
+import { hasTable } from "../support/store.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const MACHINE = "bank/main" as MachineId;
@@ -57,7 +57,8 @@ async function givenUp(registry: RegistryClient): Promise<readonly string[]> {
   const { configuration, acceptors } = await registry.lookup(MACHINE);
   const { acceptors: records } = await registry.servers();
   const retired = new Set(records.filter(({ state }) => state === "retired").map(({ id }) => id));
-  const lost = acceptors.filter(({ id, location }) => retired.has(id) || !existsSync(location));
+  const areThere = await Promise.all(acceptors.map(({ location }) => hasTable(location)));
+  const lost = acceptors.filter(({ id }, index) => retired.has(id) || !areThere[index]);
   const { configuration: now } = await registry.lookup(MACHINE);
   // Of one that was replaced meanwhile they may be.
   return now.number === configuration.number ? lost.map(({ id }) => id) : [];

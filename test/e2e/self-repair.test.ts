@@ -1,9 +1,7 @@
 /**
- * A table's file is deleted and the leader killed, under load, in each mode: the machine is back at full copies by
+ * A table is deleted and the leader killed, under load, in each mode: the machine is back at full copies by
  * itself, nobody is asked, and nothing acknowledged is lost.
  */
-import { rmSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
 import { expect, onTestFinished, test } from "vitest";
 import { MACHINE_GEOMETRY } from "../../shared/protocol/slot.ts";
 import type { MachineStatus } from "../../shared/wire.ts";
@@ -11,6 +9,8 @@ import { startDeployment, type TestDeployment, until } from "../support/deployme
 import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
+import { loseTable as lose } from "../support/store.ts";
+import { contentsOf } from "../support/tables.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const CLIENTS = 4;
@@ -57,7 +57,7 @@ async function spareOf(deployment: TestDeployment): Promise<string> {
 async function loseTable(deployment: TestDeployment, acceptor: string): Promise<void> {
   const { acceptors } = await deployment.status();
   const location = acceptors.find(({ id }) => id === acceptor)?.location as string;
-  for (const ending of ["", "-wal", "-shm"]) rmSync(`${location}${ending}`, { force: true });
+  await lose(location);
 }
 
 /** Back at full copies: the configuration no longer names the lost one, and has as many acceptors as before. */
@@ -118,7 +118,7 @@ test(
     const operations = clients.operations();
     const between = operations.filter(({ ok, call, return: end }) => ok && call > lostAt && end < repairedAt);
     expect(between.length).toBeGreaterThan(0);
-    expectOnlyCells(await locationOf(deployment, witness));
+    await expectOnlyCells(await locationOf(deployment, witness));
     await verdict(deployment, clients);
   },
   MINUTES_MS,
@@ -130,19 +130,10 @@ async function locationOf(deployment: TestDeployment, acceptor: string): Promise
 }
 
 /** No Head, no chunk, no part, and of each configuration at most K values: what a witness is (PROTOCOL §10). */
-function expectOnlyCells(file: string): void {
-  const database = new DatabaseSync(file, { readOnly: true });
-  onTestFinished(() => database.close());
-  const count = (table: string) =>
-    database.prepare(`SELECT count(*) AS count FROM ${table} WHERE machine = 'bank/main'`).get();
-  expect(count("head")).toEqual({ count: 0 });
-  expect(count("content")).toEqual({ count: 0 });
-  const votes = "SELECT key FROM cell WHERE machine = 'bank/main' AND vote IS NOT NULL";
-  const keys = database
-    .prepare(votes)
-    .all()
-    .map(({ key }) => String(key));
-  const values = Map.groupBy(keys, (key) => key.split("#")[1]);
+async function expectOnlyCells(location: string): Promise<void> {
+  const { covered, contents, votes } = await contentsOf(location, "bank/main");
+  expect([covered, contents]).toEqual([undefined, 0]);
+  const values = Map.groupBy(votes, (key) => key.split("#")[1]);
   expect(values.size).toBeGreaterThan(0);
   for (const each of values.values()) expect(each.length).toBeLessThanOrEqual(MACHINE_GEOMETRY.lanes);
 }

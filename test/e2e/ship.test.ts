@@ -1,15 +1,15 @@
 /**
  * The Ship of Theseus: under continuous load every table, every leader process and every table of the registry is
- * replaced, one after another, until no original part remains. Then what is left of the original files is deleted, and
+ * replaced, one after another, until no original part remains. Then what is left of the original tables is deleted, and
  * everything is started again: it is still the same machine.
  */
-import { existsSync, rmSync } from "node:fs";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFailed, onTestFinished, test } from "vitest";
 import type { DeploymentStatus, MachineStatus } from "../../shared/wire.ts";
 import { startDeployment, type TestDeployment, until } from "../support/deployment.ts";
 import { faultsOf, JOURNALED_BANK, readJournal } from "../support/history.ts";
 import { Load } from "../support/load.ts";
 import { postJson, rawRequest } from "../support/raw-http.ts";
+import { hasTable, loseTable } from "../support/store.ts";
 import { temporaryFolder } from "../support/temporary.ts";
 
 const CLIENTS = 4;
@@ -20,6 +20,7 @@ const MICROSECONDS = 1_000;
 
 async function deploy(dir: string, port = 0): Promise<TestDeployment> {
   const deployment = await startDeployment({ file: JOURNALED_BANK, dir, port, spares: 1 });
+  onTestFailed(() => console.log(deployment.warnings.join("\n")));
   onTestFinished(async () => {
     await deployment.stop();
   });
@@ -87,7 +88,7 @@ function partsOf({ acceptors, leaders, registry }: DeploymentStatus, { configura
     machine: configuration.acceptors,
     leaders: leaders.map(({ id, pid }) => `${id} ${pid}`),
     registry: registry.acceptors,
-    files: [...acceptors, ...registry.tables].map(({ location }) => location),
+    tables: [...acceptors, ...registry.tables].map(({ location }) => location),
   };
 }
 
@@ -107,16 +108,15 @@ test(
       expect(last[part].length).toBe(first[part].length);
       expect(last[part].filter((each) => first[part].includes(each))).toEqual([]);
     }
-    const left = first.files.filter((file) => !last.files.includes(file));
-    for (const file of left)
-      for (const ending of ["", "-wal", "-shm"]) rmSync(`${file}${ending}`, { force: true });
+    const left = first.tables.filter((table) => !last.tables.includes(table));
+    for (const table of left) await loseTable(table);
     await progress(clients);
     const operations = await clients.stop();
     const journal = await readJournal(deployment.url);
     expect(faultsOf(operations, journal)).toEqual([]);
     report(operations);
     await deployment.stop();
-    expect(left.some(existsSync)).toBe(false);
+    for (const table of left) expect(await hasTable(table)).toBe(false);
     expect(await readJournal((await deploy(dir)).url)).toEqual(journal);
   },
   MINUTES_MS,

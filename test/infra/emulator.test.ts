@@ -51,12 +51,13 @@ describe("for an emulator", () => {
     expect(Object.keys(emulated.Resources).filter((id) => !(id in aws.Resources))).toEqual([]);
   });
 
-  it("nothing else differs but where the parts look for AWS", () => {
+  it("nothing else differs but where the parts look for AWS, which there names no roles", () => {
     expect(without(emulated)).toEqual(without(aws));
     const [there, here] = [environmentsOf(aws), environmentsOf(emulated)];
     expect([...here.keys()]).toEqual([...there.keys()]);
     for (const [part, { AWS_ENDPOINT_URL, ...variables }] of here) {
-      const { THESEUS_AWS, ...others } = there.get(part) as Variables;
+      const { THESEUS_AWS, THESEUS_ROLES, ...others } = there.get(part) as Variables;
+      expect(THESEUS_ROLES !== undefined).toBe(part.startsWith("TheseusRegistryJobFunction"));
       expect(variables).toEqual(others);
       const isOurs = !part.endsWith("/fetch");
       expect([part, THESEUS_AWS, AWS_ENDPOINT_URL]).toEqual(

@@ -4,7 +4,8 @@ import { Vpc } from "aws-cdk-lib/aws-ec2";
 import { ContainerImage } from "aws-cdk-lib/aws-ecs";
 import { describe, expect, it } from "vitest";
 import { Replication, Theseus } from "../../infra/index.ts";
-import { BANK, bank, bankStack, only, REGION, resourcesOf, textOf } from "./synthesize.ts";
+import { jobsByRole } from "../../shared/runtime/registry/caller.ts";
+import { BANK, bank, bankStack, EMULATOR, only, REGION, resourcesOf, textOf } from "./synthesize.ts";
 
 const production = bank();
 const task = only(production, "AWS::ECS::TaskDefinition").Properties;
@@ -190,6 +191,29 @@ describe("the network", () => {
 });
 
 describe("what the registry is told", () => {
+  const rolesIn = (of: typeof production) => {
+    const { Variables } = only(of, "AWS::Lambda::Function", "RegistryJobFunction").Properties.Environment as {
+      readonly Variables: Readonly<Record<string, unknown>>;
+    };
+    return Variables.THESEUS_ROLES;
+  };
+
+  it("is each role's job, so that it takes from each only what that is for", () => {
+    const roles = textOf(rolesIn(production)).split(",");
+    expect(roles.map((each) => each.split("=")[1])).toEqual([
+      "leader",
+      "provisioner",
+      "sweeper",
+      "bootstrap",
+    ]);
+    expect(jobsByRole(roles.join(","))).toHaveProperty("size", 4);
+  });
+
+  it("is no role where other Regions' stacks have roles, too, or where an emulator names none", () => {
+    expect(rolesIn(bank({ regions: [REGION, "us-east-1", "us-east-2"] }))).toBeUndefined();
+    expect(rolesIn(bank({ sandbox: true }, { context: { emulator: EMULATOR } }))).toBeUndefined();
+  });
+
   const settingsOf = (template: typeof production) =>
     only(template, "Custom::TheseusDeployment").Properties.settings;
 

@@ -502,7 +502,7 @@ describe("a leader process registers itself with its key", () => {
     await registry.command({ type: "revokeLeader", leader: "l3" });
     const found: string[] = [];
     const { promise, resolve } = Promise.withResolvers<void>();
-    const { stop } = registerLeader(leaderOf("k"), registry, {
+    const { stop } = registerLeader(leaderOf("k"), newSigner(), registry, {
       found: (address) => found.push(address) === 2 && resolve(),
       refused: (error) => expect.unreachable(error.message),
     });
@@ -518,7 +518,7 @@ describe("a leader process registers itself with its key", () => {
     vi.useFakeTimers({ toFake: ["setTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
     const told: string[] = [];
-    const { stop } = registerLeader(leaderOf("k"), registry, {
+    const { stop } = registerLeader(leaderOf("k"), newSigner(), registry, {
       found: (address) => expect.unreachable(address),
       refused: ({ message }) => told.push(message),
     });

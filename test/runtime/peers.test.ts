@@ -18,7 +18,7 @@ import {
   leadsMessage,
   ledIn,
 } from "../../shared/runtime/peers/message.ts";
-import { Peers } from "../../shared/runtime/peers/peers.ts";
+import { type Patience, Peers } from "../../shared/runtime/peers/peers.ts";
 import { PEER_PATH } from "../../shared/runtime/peers/watched.ts";
 import { newSigner, type Signer } from "../../shared/runtime/signing.ts";
 import { Credentials } from "../../shared/runtime/tokens/credentials.ts";
@@ -43,6 +43,7 @@ async function node({
   led = [] as readonly Led[],
   oldest = 1,
   certificate = undefined as Certificate | undefined,
+  patience = undefined as Patience | undefined,
   /** The key that it has, and those that it knows. */
   keys = undefined as { readonly signer: Signer; readonly known: Map<string, string> } | undefined,
 } = {}): Promise<Node> {
@@ -68,6 +69,7 @@ async function node({
   keys?.known.set(process, keys.signer.publicKey);
   const peers = new Peers({
     credentials,
+    ...(patience === undefined ? {} : { patience }),
     self: { id, deployment, process, address, pid: made },
     server,
     welcome: () => [leadsMessage(led)],
@@ -221,6 +223,35 @@ test("machines on the same tables say only once where those are", () => {
   expect(text.split("a2.sqlite").length).toBe(2);
   const message = decodeMessage(text);
   expect(message.type === "leads" && ledIn(message)).toEqual(all);
+});
+
+describe("an address where nobody answers", () => {
+  const NOBODY = "http://127.0.0.1:1";
+
+  it("is told to others only for a while", async () => {
+    const [told, untold] = [await node(), await node({ patience: { tellMs: 0, forgetMs: 60_000 } })];
+    for (const { peers } of [told, untold]) peers.watch(NOBODY);
+    await sleep(20);
+    const [one, other] = [await node(), await node()];
+    one.peers.watch(told.address);
+    other.peers.watch(untold.address);
+    await Promise.all([one.peers.met(1), other.peers.met(1)]);
+    expect(one.peers.silent.map(({ address }) => address)).toEqual([NOBODY]);
+    expect(other.peers.silent).toEqual([]);
+  });
+
+  it("is forgotten in the end, and known again when somebody there makes himself known", async () => {
+    const one = await node({ patience: { tellMs: 0, forgetMs: 100 } });
+    const other = await node();
+    one.peers.watch(other.address);
+    one.peers.watch(NOBODY);
+    await one.peers.met(1);
+    while (one.peers.silent.length > 0) await sleep(5);
+    expect(one.peers.live.map(({ address }) => address)).toEqual([other.address]);
+    const late = await node();
+    late.peers.watch(one.address);
+    await Promise.all([one.peers.met(2), late.peers.met(1)]);
+  });
 });
 
 describe("over TLS", () => {

@@ -1,24 +1,29 @@
 /** A command that nobody would say must be refused at the edge: in the log it would be there for good. */
 import { describe, expect, it, test } from "vitest";
-import { Invalid } from "../../shared/errors.ts";
+import { Forbidden, Invalid } from "../../shared/errors.ts";
 import { type AcceptorId, majority } from "../../shared/protocol/quorum.ts";
+import type { LeaderServer } from "../../shared/protocol/registry.ts";
+import { registration } from "../../shared/runtime/fleet/register-leader.ts";
 import { registryCommandOf } from "../../shared/runtime/registry/registry-commands.ts";
+import { newSigner } from "../../shared/runtime/signing.ts";
 
 const ACCEPTOR = { id: "a1-0f", kind: "sqlite", location: "/tables/a1", incarnation: "0f" };
 const QUORUMS = majority(["a", "b", "c"] as AcceptorId[]);
+const SIGNER = newSigner();
 const LEADER = {
   id: "leader-1",
   process: "0".repeat(32),
   address: "http://127.0.0.1:1",
-  publicKey: "k".repeat(43),
-};
+  publicKey: SIGNER.publicKey,
+} as LeaderServer;
+const TASK = { ...LEADER, task: "arn:aws:ecs:us-east-1:1:task/theseus-a/0f" };
 
 const GOOD: readonly object[] = [
   { type: "registerMachine", machine: "bank/main" },
   { type: "registerMachine", machine: "bank/main", acceptors: 3 },
   { type: "registerAcceptor", acceptor: ACCEPTOR },
-  { type: "registerLeader", leader: LEADER },
-  { type: "registerLeader", leader: { ...LEADER, task: "arn:aws:ecs:us-east-1:1:task/theseus-a/0f" } },
+  registration(LEADER, SIGNER),
+  registration(TASK, SIGNER),
   { type: "propose", machine: "bank/main", quorums: QUORUMS, nonce: "0f", reason: { operator: "ada" } },
   {
     type: "propose",
@@ -75,6 +80,24 @@ test.each(GOOD)("takes %j as it is", (command) => {
   expect(registryCommandOf(command)).toEqual(command);
 });
 
+describe("a leader's registration", () => {
+  it.each<[string, Partial<LeaderServer>]>([
+    ["another's key", { publicKey: newSigner().publicKey }],
+    ["what is no key", { publicKey: "k".repeat(43) }],
+    ["another address", { address: "https://10.0.0.9:4600/" }],
+    ["another id", { id: "leader-2" }],
+    ["another task", { task: "task/2" }],
+  ])("for %s than its key signed for is refused", (_, change) => {
+    const { proof } = registration(LEADER, SIGNER) as { proof: string };
+    const command = { type: "registerLeader", leader: { ...LEADER, ...change }, proof };
+    expect(() => registryCommandOf(command)).toThrow(Forbidden);
+  });
+
+  it("without a proof is refused", () => {
+    expect(() => registryCommandOf({ type: "registerLeader", leader: LEADER })).toThrow("has no proof");
+  });
+});
+
 /** What is of no form anywhere. */
 const GARBAGE: readonly unknown[] = [null, [], {}, "", "__proto__", "../..", -1, 1.5, 1e308, true, ["a", 1]];
 
@@ -98,8 +121,11 @@ describe("garbage", () => {
         // What is taken is taken as it is, and goes through JSON.
         expect(registryCommandOf(bad)).toEqual(JSON.parse(JSON.stringify(bad)));
       } catch (error) {
-        expect(error).toBeInstanceOf(Invalid);
-        expect((error as Invalid).message).toMatch(/^the (body|command)/);
+        if (error instanceof Forbidden) expect(error.message).toContain("its key did not sign for that");
+        else {
+          expect(error).toBeInstanceOf(Invalid);
+          expect((error as Invalid).message).toMatch(/^the (body|command)/);
+        }
       }
     }
   });

@@ -20,10 +20,12 @@ const roleOf = {
 const arnOf = (job: Job) => `arn:aws:sts::123456789012:assumed-role/Bank-${roleOf[job]}/session`;
 
 let executed: RegistryCommand["type"][];
+let reported: unknown[];
 let app: ReturnType<typeof registryInterface>;
 
 beforeEach(() => {
   executed = [];
+  reported = [];
   const service = {
     async command(command: RegistryCommand) {
       executed.push(command.type);
@@ -36,7 +38,11 @@ beforeEach(() => {
       },
     },
   };
-  const options = { jobOf: callerByRole(ROLES), maintain: async () => {} };
+  const options = {
+    jobOf: callerByRole(ROLES),
+    maintain: async () => {},
+    report: (error: unknown) => void reported.push(error),
+  };
   app = registryInterface(service as unknown as RegistryService, Math.random, options);
 });
 
@@ -68,6 +74,7 @@ describe("what a role may say", () => {
     for (const job of JOBS)
       expect([job, await ask(arnOf(job), COMMANDS, command)]).toEqual([job, jobs.includes(job) ? 200 : 403]);
     expect(executed).toEqual(jobs.map(() => command.type));
+    expect(reported.length).toBe(JOBS.length - jobs.length);
   });
 
   it("ends where it has other calls made", async () => {

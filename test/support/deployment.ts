@@ -14,8 +14,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DevEvent } from "../../cli/dev/events.ts";
+import type { StoreKind } from "../../shared/runtime/deployment.ts";
 import type { DeploymentStatus } from "../../shared/wire.ts";
 import { CLI, NODE_FLAGS } from "./cli.ts";
+import { STORE } from "./store.ts";
 
 export interface DeploymentOptions {
   /** The file that exports the machines. */
@@ -25,6 +27,8 @@ export interface DeploymentOptions {
   readonly leaders?: number;
   readonly tables?: number;
   readonly spares?: number;
+  /** Default: that of the vitest config. */
+  readonly store?: StoreKind;
   /** Default: that of `theseus dev`. */
   readonly snapshotSlots?: number;
   /** The gateway's. Default: any free one. */
@@ -35,6 +39,8 @@ export interface DeploymentOptions {
 export type TimedEvent = DevEvent & { readonly time: string };
 
 const POLL_MS = 20;
+/** pino's level. */
+const WARN = 40;
 
 /** Resolves when all is up. @throws Error with its standard error, when it ends before that. */
 export async function startDeployment({
@@ -43,6 +49,7 @@ export async function startDeployment({
   leaders = 2,
   tables = 3,
   spares = 1,
+  store = STORE,
   snapshotSlots,
   port = 0,
 }: DeploymentOptions): Promise<TestDeployment> {
@@ -60,6 +67,8 @@ export async function startDeployment({
     String(tables),
     "--spares",
     String(spares),
+    "--store",
+    store,
     ...(snapshotSlots === undefined ? [] : ["--snapshot-slots", String(snapshotSlots)]),
     "--json",
   ];
@@ -111,6 +120,13 @@ export class TestDeployment {
 
   get stderr(): string {
     return this.#stderr;
+  }
+
+  /** What its parts warned of, and their deaths, as lines: for whoever wonders why a test failed. */
+  get warnings(): readonly string[] {
+    return this.events
+      .filter((each) => each.event === "died" || (each.event === "logged" && Number(each.line.level) >= WARN))
+      .map((each) => JSON.stringify(each));
   }
 
   /** Of every part that ever ran. */

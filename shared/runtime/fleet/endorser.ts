@@ -15,6 +15,7 @@ import type { RegistryClient } from "../registry/registry-client.ts";
 import { SLOW_MS_MIN, type TableHealth } from "../repair/table-health.ts";
 import type { Signer } from "../signing.ts";
 import type { StorePool } from "../store-pool.ts";
+import { registration } from "./register-leader.ts";
 
 /** Longer than a long copy takes; after that a suspect may be well again. */
 const VALID_MS = 60_000;
@@ -71,11 +72,11 @@ export class Endorser {
 
   /** A late word of an earlier process of its name may have taken its place on record: nothing that it signs would count. */
   async #standByItsKey(): Promise<void> {
-    const { self, registry } = this.#options;
+    const { self, signer, registry } = this.#options;
     const { leaders } = await registry.servers();
     const recorded = leaders.find(({ id }) => id === self.id);
     if (recorded !== undefined && recorded.process !== self.process)
-      await registry.command({ type: "registerLeader", leader: self });
+      await registry.command(registration(self, signer));
   }
 
   async #open(machine: MachineId, servers: readonly AcceptorServer[]): Promise<void> {

@@ -1,8 +1,9 @@
 /** Making this leader process known to the registry, and learning from it of the others; in the background. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Refused } from "../../errors.ts";
-import type { LeaderServer } from "../../protocol/registry.ts";
+import { type LeaderServer, type RegistryCommand, registrationText } from "../../protocol/registry.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
+import type { Signer } from "../signing.ts";
 
 const AGAIN_MS = 1_000;
 /** A registry that does not answer must not keep a process that is to stop: the sweeper sees that it is gone. */
@@ -21,9 +22,15 @@ export interface Registration {
   stop(): void;
 }
 
+/** With the proof that the key is this process's own. */
+export function registration(leader: LeaderServer, signer: Pick<Signer, "sign">): RegistryCommand {
+  return { type: "registerLeader", leader, proof: signer.sign(registrationText(leader)) };
+}
+
 /** Tries until it has an answer or is stopped: leading needs no registry, only being found and endorsing do. */
 export function registerLeader(
   leader: LeaderServer,
+  signer: Pick<Signer, "sign">,
   registry: RegistryClient,
   events: RegistrationEvents,
 ): Registration {
@@ -31,7 +38,7 @@ export function registerLeader(
   let isStopped = false;
   const register = async (): Promise<void> => {
     try {
-      await registry.command({ type: "registerLeader", leader });
+      await registry.command(registration(leader, signer));
       const { leaders } = await registry.servers();
       for (const { id, address } of leaders) if (id !== leader.id) events.found(address);
     } catch (error) {

@@ -47,6 +47,15 @@ interface Known {
 /** A process that could not lead a machine is passed over for so long, unless all could not. */
 export const UNFIT_MS = 10_000;
 
+/** Where leaders come and go, as in containers, no address is used again: what stays silent has ended for good. */
+export interface Patience {
+  /** Others are not told of an address that has been silent for longer. */
+  readonly tellMs: number;
+  /** One that has been silent for longer is dialled no more; should it live, it dials this process. */
+  readonly forgetMs: number;
+}
+const PATIENCE: Patience = { tellMs: 60_000, forgetMs: 3_600_000 };
+
 export interface PeersOptions {
   readonly self: Identity;
   readonly server: Server;
@@ -54,19 +63,23 @@ export interface PeersOptions {
   readonly follow: Follow;
   /** Default: processes believe each other who they are, as on one machine. */
   readonly credentials?: Credentials | undefined;
+  /** Default: a minute, and an hour. */
+  readonly patience?: Patience;
 }
 
 export class Peers extends EventEmitter<PeersEvents> {
   readonly calls: PeerCalls;
   readonly #self: Identity;
   readonly #credentials: Credentials | undefined;
+  readonly #patience: Patience;
   readonly #watched: Watched;
   readonly #watchers = new Map<string, Watcher>();
   /** By process: a restarted peer is another one, and leads nothing yet. */
   readonly #known = new Map<string, Known>();
 
-  constructor({ self, server, welcome, follow, credentials }: PeersOptions) {
+  constructor({ self, server, welcome, follow, credentials, patience = PATIENCE }: PeersOptions) {
     super();
+    this.#patience = patience;
     this.#self = self;
     this.#credentials = credentials;
     this.calls = new PeerCalls(credentials);
@@ -75,7 +88,7 @@ export class Peers extends EventEmitter<PeersEvents> {
       welcome,
       follow,
       credentials,
-      addresses: () => [...this.#watchers.keys()],
+      addresses: () => this.#addresses(),
       greeted: (watcher) => this.watch(watcher.address),
     });
   }
@@ -88,8 +101,20 @@ export class Peers extends EventEmitter<PeersEvents> {
       live: (peer) => this.#greeted(peer),
       suspected: (peer) => this.#suspected(peer),
       heard: (peer, message) => this.#heard(peer, message),
+      missed: () => {
+        if (watcher.silentMs <= this.#patience.forgetMs) return;
+        watcher.close();
+        this.#watchers.delete(address);
+      },
     });
     this.#watchers.set(address, watcher);
+  }
+
+  #addresses(): readonly string[] {
+    const { tellMs } = this.#patience;
+    return [...this.#watchers.values()]
+      .filter(({ silentMs }) => silentMs <= tellMs)
+      .map(({ address }) => address);
   }
 
   /** The peers that live, and neither leave nor drain. */

@@ -25,6 +25,8 @@ export interface WatcherEvents {
   /** It was live, and is suspected now. */
   suspected(peer: Identity): void;
   heard(peer: Identity, message: PeerMessage): void;
+  /** Nobody answered, once more. */
+  missed(): void;
 }
 
 export class Watcher {
@@ -40,6 +42,7 @@ export class Watcher {
   #lastPeer: Identity | undefined;
   #heardAt = performance.now();
   #lookedAt = performance.now();
+  #aloneSince = performance.now();
   #attempts = 0;
   #redial: NodeJS.Timeout | undefined;
   #isClosed = false;
@@ -62,6 +65,11 @@ export class Watcher {
   /** Who answers there; undefined while nobody does. */
   get peer(): Identity | undefined {
     return this.#peer;
+  }
+
+  /** For how long nobody has answered there. */
+  get silentMs(): number {
+    return this.#peer === undefined ? performance.now() - this.#aloneSince : 0;
   }
 
   /** Who answered there last. */
@@ -122,7 +130,9 @@ export class Watcher {
     this.#peer = undefined;
     if (this.#isClosed) return;
     this.#redial = setTimeout(() => this.#dial(), backoffMs(++this.#attempts, Math.random));
-    if (peer !== undefined) this.#events.suspected(peer);
+    if (peer === undefined) return this.#events.missed();
+    this.#aloneSince = performance.now();
+    this.#events.suspected(peer);
   }
 
   /** A process that was itself asleep has heard nothing because it did not listen: it waits once more. */

@@ -2,11 +2,12 @@
  * What a registry command may look like, checked where it comes in: what the registry executes is in its log for good,
  * and every process that ever leads it executes it again.
  */
-import { Invalid } from "../../errors.ts";
+import { Forbidden, Invalid } from "../../errors.ts";
 import { assertJsonData } from "../../json-data.ts";
 import { INSTANCE_ID_PATTERN, KEY_PATTERN, MACHINE_NAME_PATTERN } from "../../limits.ts";
 import { MODES } from "../../protocol/quorum.ts";
-import type { RegistryCommand } from "../../protocol/registry.ts";
+import { type RegistryCommand, registrationText } from "../../protocol/registry.ts";
+import { verify } from "../signing.ts";
 
 /** What is wrong with a value, to be read after its name; undefined: nothing. */
 type Form = (value: unknown) => string | undefined;
@@ -56,7 +57,7 @@ const COMMANDS: Readonly<Record<FromOutside, Form>> = {
   registerMachine: command({ machine }, { acceptors: number }),
   registerAcceptor: command({ acceptor }),
   adoptAcceptor: command({ acceptor, configuration }),
-  registerLeader: command({ leader }),
+  registerLeader: command({ leader, proof: text }),
   propose: command({ machine, quorums, nonce: key, reason }),
   complete: command(
     { machine, configuration },
@@ -81,7 +82,7 @@ const COMMANDS: Readonly<Record<FromOutside, Form>> = {
   disown: command({ acceptor: id }),
 };
 
-/** The body of a request as a command. @throws Invalid, saying what is wrong with it. */
+/** The body of a request as a command. @throws Invalid, saying what is wrong with it; Forbidden for another's key. */
 export function registryCommandOf(body: unknown): RegistryCommand {
   const { type } = fieldsOf(body) ?? {};
   if (typeof type !== "string" || !Object.hasOwn(COMMANDS, type))
@@ -89,7 +90,15 @@ export function registryCommandOf(body: unknown): RegistryCommand {
   assertJsonData(body, "the command");
   const fault = COMMANDS[type as FromOutside](body);
   if (fault !== undefined) throw new Invalid("invalid_request", `the command ${type} ${fault}`);
-  return body as RegistryCommand;
+  const command = body as RegistryCommand;
+  if (command.type === "registerLeader") assertOwnKey(command);
+  return command;
+}
+
+/** @throws Forbidden unless whoever has the key says so. */
+function assertOwnKey({ leader, proof = "" }: Extract<RegistryCommand, { type: "registerLeader" }>): void {
+  if (!verify(leader.publicKey, registrationText(leader), proof))
+    throw new Forbidden("forbidden", `${leader.id} is not registered: its key did not sign for that`);
 }
 
 function command(

@@ -3,7 +3,7 @@
  * the registry's address finds a machine through it: any call on a machine is sent on to a leader process.
  */
 import { type Context, Hono } from "hono";
-import { Invalid, Unavailable } from "../../errors.ts";
+import { Forbidden, Invalid, Unavailable } from "../../errors.ts";
 import type { MachineId } from "../../protocol/configuration.ts";
 import { type AcceptorId, modeOf } from "../../protocol/quorum.ts";
 import {
@@ -41,7 +41,11 @@ export function registryInterface(
   { report = console.error, executed = () => {}, maintain, jobOf }: RegistryInterfaceOptions = {},
 ): Hono<Bindings> {
   const app = new Hono<Bindings>();
-  app.onError((error) => problemResponse(problemFor(error, report)));
+  app.onError((error) => {
+    // A wrong policy or somebody who tries: either way there is something to see to.
+    if (error instanceof Forbidden) report(error);
+    return problemResponse(problemFor(error, report));
+  });
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
   if (jobOf !== undefined)
     app.use((c, next) => {
