@@ -18,5 +18,8 @@ export const base = defineConfig({
 });
 
 export default mergeConfig(base, {
-  test: { include: ["test/**/*.test.ts"], exclude: [...configDefaults.exclude, "test/aws/**"] },
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: [...configDefaults.exclude, "test/aws/**", "test/sandbox/**"],
+  },
 });

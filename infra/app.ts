@@ -22,4 +22,8 @@ const stack = new DeploymentStack(app, `theseus-${name}`, {
   description: `Theseus: ${name}`,
   env: { ...(account && { account }), ...(region && { region }) },
 });
-new Theseus(stack, "Theseus", { name, entry, sandbox: context("sandbox", "false") === "true" });
+export const theseus = new Theseus(stack, "Theseus", {
+  name,
+  entry,
+  sandbox: context("sandbox", "false") === "true",
+});

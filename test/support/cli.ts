@@ -13,11 +13,20 @@ export interface CliResult {
   readonly stderr: string;
 }
 
-/** `url`: of the deployment, given by environment as a user would. */
-export async function theseus(args: readonly string[], { url = "" } = {}): Promise<CliResult> {
+interface CliOptions {
+  /** Of the deployment, given by environment as a user would. */
+  readonly url?: string;
+  /** Beside that of this process, or in its place. */
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+export async function theseus(
+  args: readonly string[],
+  { url = "", environment = {} }: CliOptions = {},
+): Promise<CliResult> {
   const child = spawn(process.execPath, [...NODE_FLAGS, CLI, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, ...(url === "" ? {} : { THESEUS_URL: url }) },
+    env: { ...process.env, ...environment, ...(url === "" ? {} : { THESEUS_URL: url }) },
   });
   const [stdout, stderr, [code]] = await Promise.all([
     text(child.stdout),

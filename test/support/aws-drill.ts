@@ -1,0 +1,182 @@
+/**
+ * What a deployment on AWS has to withstand, step by step, whether an emulator has it or a real account: each step waits
+ * until all is well again, and says how long that took.
+ */
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  DeleteTableCommand,
+  type DynamoDBClient,
+  ListTablesCommand,
+  type ListTablesCommandInput,
+} from "@aws-sdk/client-dynamodb";
+import { expect } from "vitest";
+import type { Where } from "../../cli/aws/where.ts";
+import { dynamodbClient } from "../../shared/storage/dynamodb.ts";
+import type { DeploymentStatus } from "../../shared/wire.ts";
+import { theseus } from "./cli.ts";
+import { until } from "./deployment.ts";
+import type { Load } from "./load.ts";
+import { temporaryFolder } from "./temporary.ts";
+
+export interface Deployed {
+  /** An address on this machine that leads to the gateway. */
+  readonly url: string;
+  /** The stack's name. */
+  readonly stack: string;
+  readonly where: Where;
+}
+export type Leader = DeploymentStatus["leaders"][number];
+
+/** Commits that must go on after something was broken, before the drill goes on. */
+const PROGRESS = 50;
+/** Each look asks the registry, too. */
+const POLL_MS = 1_000;
+
+export const bankIn = ({ machines }: DeploymentStatus) =>
+  machines.find(({ machine, id }) => machine === "bank" && id === "main");
+export const liveIn = ({ leaders }: DeploymentStatus) =>
+  leaders.filter(({ state }) => state === "live").map(({ id }) => id);
+
+export class AwsDrill {
+  readonly #deployed: Deployed;
+
+  constructor(deployed: Deployed) {
+    this.#deployed = deployed;
+  }
+
+  async status(): Promise<DeploymentStatus> {
+    const answer = await fetch(`${this.#deployed.url}/v1/status`);
+    if (!answer.ok) throw new Error(`no status: ${await answer.text()}`);
+    return (await answer.json()) as DeploymentStatus;
+  }
+
+  /** While something is being replaced there may be no answer. */
+  async statusThat(holds: (status: DeploymentStatus) => boolean): Promise<DeploymentStatus> {
+    for (;;) {
+      const status = await this.status().catch(() => undefined);
+      if (status !== undefined && holds(status)) return status;
+      await sleep(POLL_MS);
+    }
+  }
+
+  async progress(load: Load): Promise<void> {
+    const before = load.acknowledged();
+    await until(() => load.acknowledged() >= before + PROGRESS);
+  }
+
+  /** The bank, and operators, by the stack's name. */
+  async answers(): Promise<void> {
+    const { stack, where } = this.#deployed;
+    const deposit = JSON.stringify({ type: "deposit", account: "treasury", amount: 1 });
+    const said = (...args: string[]) => theseus([...args, "--stack", stack, "--yes"]);
+    const sent = await said("send", "bank/first", deposit);
+    expect(sent, sent.stderr).toMatchObject({ code: 0, stdout: "OK\n" });
+    expect(await said("query", "bank/first", "balance", "treasury")).toMatchObject({
+      code: 0,
+      stdout: "1\n",
+    });
+    const drained = await said("drain", "leader-99");
+    expect(drained.stderr, "an operator's call gets past the gateway by its token").toContain("leader-99");
+    const { stdout } = await said("status", "--json");
+    expect(liveIn(JSON.parse(stdout))).toHaveLength(2);
+    const missing = await theseus(["status", "--stack", "theseus-other"]);
+    expect(missing).toMatchObject({ code: 1 });
+    expect(missing.stderr).toContain(`there is no stack theseus-other in ${where.region}`);
+  }
+
+  /** In ms: until the spare has the lost table's place, and until the next spare, made by the provisioner, is there. */
+  async losesTable(load: Load): Promise<{ readonly repaired: number; readonly replaced: number }> {
+    const before = await this.statusThat((status) => bankIn(status)?.leader !== undefined);
+    const lost = bankIn(before)?.configuration.acceptors[0] as string;
+    const record = before.acceptors.find(({ id }) => id === lost);
+    const started = performance.now();
+    await this.#deleteTable(record?.location as string);
+    await this.statusThat((status) => {
+      const acceptors = bankIn(status)?.configuration.acceptors ?? [];
+      return acceptors.length === 3 && !acceptors.includes(lost);
+    });
+    const repaired = performance.now() - started;
+    const known = new Set(before.acceptors.map(({ id }) => id));
+    await this.statusThat(({ acceptors }) =>
+      acceptors.some(({ id, role }) => !known.has(id) && role === "spare"),
+    );
+    const replaced = performance.now() - started;
+    await this.progress(load);
+    return { repaired, replaced };
+  }
+
+  /** In ms: until commits go on, and until as many leaders live as before. */
+  async losesLeader(
+    load: Load,
+    kill: (leader: Leader) => Promise<void>,
+  ): Promise<{ readonly failover: number; readonly replaced: number; readonly live: readonly string[] }> {
+    const leading = await this.statusThat((status) => typeof bankIn(status)?.leader?.id === "string");
+    const killed = leading.leaders.find(({ id }) => id === bankIn(leading)?.leader?.id) as Leader;
+    await kill(killed);
+    const started = performance.now();
+    const acknowledged = load.acknowledged();
+    await until(() => load.acknowledged() > acknowledged);
+    const failover = performance.now() - started;
+    await this.progress(load);
+    const replaced = await this.statusThat((status) => {
+      const live = liveIn(status);
+      return live.length === 2 && !live.includes(killed.id);
+    });
+    return { failover, replaced: performance.now() - started, live: liveIn(replaced) };
+  }
+
+  /** Another version of the machines in `file`, until no leader of before is left. */
+  async deploysVersion(load: Load, file: string, deploy: (entry: string) => Promise<void>): Promise<void> {
+    const old = liveIn(await this.statusThat((status) => liveIn(status).length === 2));
+    const entry = join(temporaryFolder(), "next.ts");
+    writeFileSync(entry, `export { bank } from ${JSON.stringify(resolve(file))};\nexport const next = 2;\n`);
+    await deploy(entry);
+    await this.statusThat((status) => {
+      const live = liveIn(status);
+      return live.length === 2 && !live.some((id) => old.includes(id));
+    });
+    await this.progress(load);
+  }
+
+  /** Of a sandbox: no table is left. */
+  async isDestroyed(): Promise<void> {
+    expect((await this.#tables()).length).toBeGreaterThan(4);
+    const destroyed = await theseus(["aws", "destroy", "--stack", this.#deployed.stack, "--yes", "--json"]);
+    expect(destroyed, destroyed.stderr).toMatchObject({ code: 0 });
+    expect(JSON.parse(destroyed.stdout)).toMatchObject({ kept: [] });
+    expect(await this.#tables()).toEqual([]);
+  }
+
+  async #tables(): Promise<readonly string[]> {
+    return this.#asking(async (client) => {
+      const names: string[] = [];
+      let page: ListTablesCommandInput = {};
+      do {
+        const { TableNames = [], LastEvaluatedTableName: last } = await client.send(
+          new ListTablesCommand(page),
+        );
+        names.push(...TableNames);
+        page = last === undefined ? {} : { ExclusiveStartTableName: last };
+      } while (page.ExclusiveStartTableName !== undefined);
+      return names.filter((name) => name.startsWith(`${this.#deployed.stack}-`));
+    });
+  }
+
+  async #deleteTable(location: string): Promise<void> {
+    await this.#asking((client) =>
+      client.send(new DeleteTableCommand({ TableName: location.split("/")[1] })),
+    );
+  }
+
+  async #asking<Answer>(ask: (client: DynamoDBClient) => Promise<Answer>): Promise<Answer> {
+    const { region, place } = this.#deployed.where;
+    const client = dynamodbClient(region, place);
+    try {
+      return await ask(client);
+    } finally {
+      client.destroy();
+    }
+  }
+}
