@@ -209,7 +209,7 @@ async function crash({ address, pid }: Leader): Promise<void> {
   const answer = await fetch(`${sandbox.url}/v1/machines/bank/main/queries/crash`, {
     method: "POST",
     headers: { "content-type": "application/json" },
-    body: JSON.stringify({ args: [{ host: hostname, pid }] }),
+    body: JSON.stringify({ args: { host: hostname, pid } }),
   }).catch(() => undefined);
   await answer?.text();
 }
