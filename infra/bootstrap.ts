@@ -10,6 +10,7 @@ import { Job } from "./job.ts";
 import {
   callRegistry,
   deleteSandbox,
+  findTables,
   leadRegistry,
   makeAcceptors,
   makeDirectory,
@@ -47,15 +48,13 @@ export class Bootstrap extends Construct {
         makeAcceptors(deployment),
         leadRegistry(deployment),
         ...callRegistry(deployment),
-        ...(deployment.sandbox ? deleteSandbox(deployment) : []),
+        findTables(),
+        ...(deployment.sandbox ? [deleteSandbox(deployment)] : []),
       ],
       environment: tablesEnvironment(deployment),
       timeout: TIMEOUT,
     });
-    acknowledge(this.job.role, [
-      ...tablesByPrefix(deployment),
-      ...(deployment.sandbox ? [LISTS_TABLES] : []),
-    ]);
+    acknowledge(this.job.role, [...tablesByPrefix(deployment), LISTS_TABLES]);
     this.founded = new CustomResource(this, "Founded", {
       resourceType: "Custom::TheseusDeployment",
       serviceToken: this.job.function.functionArn,

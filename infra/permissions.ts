@@ -78,9 +78,14 @@ const DELETE_TABLES = ["DescribeTable", "ListTagsOfResource", "UpdateTable", "De
 );
 
 /** Everything of a sandbox goes with its stack. */
-export function deleteSandbox(deployment: Deployment): PolicyStatement[] {
+export function deleteSandbox(deployment: Deployment): PolicyStatement {
   const tables = [...acceptorArns(deployment), ...directoryArns(deployment)];
-  return [allow("DeleteSandbox", DELETE_TABLES, tables), allow("FindTables", ["dynamodb:ListTables"], ["*"])];
+  return allow("DeleteSandbox", DELETE_TABLES, tables);
+}
+
+/** Whether there are some already, which a lost directory does not tell. */
+export function findTables(): PolicyStatement {
+  return allow("FindTables", ["dynamodb:ListTables"], ["*"]);
 }
 
 /** A Function URL asks for both of these rights, since October 2025. */

@@ -94,6 +94,7 @@ describe("a bootstrap", () => {
     const killed = {
       ...tables,
       create: tables.create.bind(tables),
+      list: tables.list.bind(tables),
       isReady: () => new Promise<never>(() => {}),
     };
     void bootstrap({ tables: killed as unknown as MemoryTables });
@@ -101,6 +102,19 @@ describe("a bootstrap", () => {
     await bootstrap();
     const left = await tables.list(new Set(await pointed()));
     expect(left).toHaveLength(3);
+  });
+
+  test("founds no second registry whose sweeps would delete the first one's tables, when the directory is lost", async () => {
+    const { deployment } = await bootstrap();
+    const lost = documents;
+    documents = new MemoryDocuments("us-east-1/directory");
+    tables.ageMs = 3_600_000;
+    await expect(bootstrap()).rejects.toThrow(
+      "the directory names no registry, but there are 3 older tables",
+    );
+    expect([tables.stores.size, await directory().find()]).toEqual([3, undefined]);
+    documents = lost;
+    expect(await bootstrap(), "it was restored").toMatchObject({ deployment });
   });
 });
 

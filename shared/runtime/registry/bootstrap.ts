@@ -6,7 +6,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Unavailable } from "../../errors.ts";
+import { Invalid, Unavailable } from "../../errors.ts";
 import type { ConfigurationNumber } from "../../protocol/ballot.ts";
 import type { Configuration } from "../../protocol/configuration.ts";
 import { majority } from "../../protocol/quorum.ts";
@@ -25,6 +25,8 @@ const TABLES = 3;
 const LOOK_AGAIN_MS = 1_000;
 /** Tables are there within seconds; AWS promises nothing. */
 const READY_MS_MAX = 180_000;
+/** Longer than any bootstrap runs: what is older was not left behind by one that has just died. */
+const LEFT_BEHIND_MS_MAX = 15 * 60_000;
 
 export interface BootstrapOptions {
   readonly directory: Directory;
@@ -37,7 +39,8 @@ export interface BootstrapOptions {
 
 /**
  * Where the registry is: founded now, or whenever it was. A place of the directory that has nothing is filled, and all
- * get the address. @throws Unavailable when it could not be done; said again, it goes on from what there is.
+ * get the address. @throws Unavailable when it could not be done; said again, it goes on from what there is. Invalid when the
+ * directory has forgotten a registry.
  */
 export async function bootstrapRegistry(options: BootstrapOptions): Promise<RegistryPlace> {
   const { directory, tables, address } = options;
@@ -51,6 +54,7 @@ export async function bootstrapRegistry(options: BootstrapOptions): Promise<Regi
 }
 
 async function foundNew({ tables, open, address }: BootstrapOptions): Promise<RegistryPlace> {
+  await assertNobodysTables(tables);
   const acceptors: AcceptorServer[] = [];
   for (let count = 0; count < TABLES; count++) acceptors.push(await tables.create(acceptors));
   const quorums = majority(acceptors.map(({ id }) => id));
@@ -69,6 +73,17 @@ async function foundNew({ tables, open, address }: BootstrapOptions): Promise<Re
   }
   const deployment = randomBytes(16).toString("hex");
   return { deployment, address, first, configuration: first, acceptors };
+}
+
+/** A second registry would know nothing of the first one's tables, and have them deleted as nobody's. */
+async function assertNobodysTables(tables: Tables): Promise<void> {
+  const old = (await tables.list(new Set())).filter(({ ageMs }) => ageMs > LEFT_BEHIND_MS_MAX);
+  const [first] = old;
+  if (first === undefined) return;
+  throw new Invalid(
+    "invalid_request",
+    `the directory names no registry, but there are ${old.length} older tables of this deployment (${first.location}, …): restore the directory if it was lost (docs/aws.md, "The directory is lost"); if nobody needs them, have them deleted (theseus aws destroy --delete-state)`,
+  );
 }
 
 /** What cannot be deleted here is found by its tag. */
