@@ -4,9 +4,11 @@
  * this machine.
  */
 import { App, Fn, Stack } from "aws-cdk-lib";
+import { assertOneAws } from "./deployment.ts";
 import { Theseus } from "./index.ts";
 
 const app = new App();
+assertOneAws(app, process.env);
 const context = (key: string, otherwise: string) => String(app.node.tryGetContext(key) ?? otherwise);
 const [name, entry] = [context("name", "bank"), context("entry", "examples/bank.ts")];
 

@@ -51,6 +51,23 @@ function emulatorOf(scope: Construct): string | undefined {
   return String(emulator);
 }
 
+/**
+ * The context says what is in the template, and the environment where the CDK sends it: one alone would put parts that
+ * look for an emulator into an account, or parts that look for AWS into an emulator. @throws RangeError in a sentence.
+ */
+export function assertOneAws(scope: Construct, environment: NodeJS.ProcessEnv): void {
+  const emulator = emulatorOf(scope);
+  const endpoint = environment.AWS_ENDPOINT_URL || undefined;
+  if (emulator !== undefined && endpoint === undefined)
+    throw new RangeError(
+      `this is for the emulator at ${emulator} (--context emulator), but would go to AWS: set AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_S3 to it as well`,
+    );
+  if (emulator === undefined && endpoint !== undefined)
+    throw new RangeError(
+      `AWS_ENDPOINT_URL is ${endpoint}, but this is for AWS: unset it, or say --context emulator=${endpoint}`,
+    );
+}
+
 /** Names, each of which says whose it is. */
 export const nameOf = {
   directory: ({ name }: Deployment) => `theseus-${name}-directory`,

@@ -1,5 +1,7 @@
 /** What is deployed to an emulator is what is deployed to AWS, but for what is listed here. */
+import { App } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
+import { assertOneAws } from "../../infra/deployment.ts";
 import { bank, EMULATOR, type Resource, resourcesOf, type TemplateJson } from "./synthesize.ts";
 
 const PROPS = { sandbox: true, budget: { monthlyUsd: 50, email: "ops@example.org" } };
@@ -96,5 +98,16 @@ describe("for an emulator", () => {
     "ftp://127.0.0.1",
   ])("refuses %s, which is no emulator on this machine", (emulator) => {
     expect(() => bank({}, { context: { emulator } })).toThrow(/address of an emulator on this machine/);
+  });
+
+  it("goes there, and what is for AWS goes to AWS: else the app says what is missing", () => {
+    const forAws = new App();
+    const forEmulator = new App({ context: { emulator: EMULATOR } });
+    expect(() => assertOneAws(forAws, {})).not.toThrow();
+    expect(() => assertOneAws(forEmulator, { AWS_ENDPOINT_URL: EMULATOR })).not.toThrow();
+    expect(() => assertOneAws(forEmulator, {})).toThrow("would go to AWS: set AWS_ENDPOINT_URL");
+    expect(() => assertOneAws(forAws, { AWS_ENDPOINT_URL: EMULATOR })).toThrow(
+      `AWS_ENDPOINT_URL is ${EMULATOR}, but this is for AWS`,
+    );
   });
 });

@@ -21,6 +21,7 @@ const granted = bank(
 /** Right by right, since some have no narrower form: what was looked at, and found to be as narrow as it can be. */
 const REVIEWED_WILDCARDS: readonly [of: string, sid: string][] = [
   ["TheseusProvisioningProvisionerRole", "FindOrphans"], // ListTables knows no resource
+  ["TheseusBootstrapJobRole", "FindTables"],
   ["TheseusProvisioningSweeperRole", "FindOrphans"],
   ["TheseusProvisioningProvisionerRole", "FindLeaders"], // ListTasks knows no resource, but a cluster
   ["TheseusProvisioningSweeperRole", "FindLeaders"],

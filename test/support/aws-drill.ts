@@ -27,6 +27,7 @@ export interface Deployed {
   readonly stack: string;
   readonly where: Where;
 }
+type Table = DeploymentStatus["acceptors"][number];
 export type Leader = DeploymentStatus["leaders"][number];
 
 /** Commits that must go on after something was broken, before the drill goes on. */
@@ -38,6 +39,11 @@ export const bankIn = ({ machines }: DeploymentStatus) =>
   machines.find(({ machine, id }) => machine === "bank" && id === "main");
 export const liveIn = ({ leaders }: DeploymentStatus) =>
   leaders.filter(({ state }) => state === "live").map(({ id }) => id);
+
+function firstTableOfBank(status: DeploymentStatus): Table | undefined {
+  const [first] = bankIn(status)?.configuration.acceptors ?? [];
+  return status.acceptors.find(({ id }) => id === first);
+}
 
 export class AwsDrill {
   readonly #deployed: Deployed;
@@ -88,11 +94,11 @@ export class AwsDrill {
 
   /** In ms: until the spare has the lost table's place, and until the next spare, made by the provisioner, is there. */
   async losesTable(load: Load): Promise<{ readonly repaired: number; readonly replaced: number }> {
-    const before = await this.statusThat((status) => bankIn(status)?.leader !== undefined);
-    const lost = bankIn(before)?.configuration.acceptors[0] as string;
-    const record = before.acceptors.find(({ id }) => id === lost);
+    // Whoever answers may not have heard yet where the bank's tables are.
+    const before = await this.statusThat((status) => firstTableOfBank(status) !== undefined);
+    const { id: lost, location } = firstTableOfBank(before) as Table;
     const started = performance.now();
-    await this.#deleteTable(record?.location as string);
+    await this.#deleteTable(location);
     await this.statusThat((status) => {
       const acceptors = bankIn(status)?.configuration.acceptors ?? [];
       return acceptors.length === 3 && !acceptors.includes(lost);
