@@ -124,7 +124,7 @@ test("under load a table is deleted, a leader crashes, and a version is deployed
   report.ms("a table is deleted: a spare has its place after", table.repaired);
   report.ms("  and the next spare is there after", table.replaced);
   const leader = await drill.losesLeader(load, crash);
-  report.ms("a leader crashes: the next commit after", leader.failover);
+  report.ms("a leader crashes: the longest time without an answer", leader.failover);
   report.ms("  and another leader lives after", leader.replaced);
   const started = performance.now();
   await drill.deploysVersion(load, ENTRY, (entry) => sandbox.deploy(entry));
