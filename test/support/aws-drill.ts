@@ -34,7 +34,7 @@ export type Leader = DeploymentStatus["leaders"][number];
 const PROGRESS = 50;
 /** Each look asks the registry, too. */
 const POLL_MS = 1_000;
-const NS_A_MS = 1_000_000;
+const US_A_MS = 1_000;
 
 export const bankIn = ({ machines }: DeploymentStatus) =>
   machines.find(({ machine, id }) => machine === "bank" && id === "main");
@@ -55,7 +55,7 @@ function longestPauseMs(load: Load, after: number): number {
     .sort((one, other) => one - other)
     .slice(Math.max(0, after - 1));
   const pauses = answers.slice(1).map((time, index) => time - (answers[index] as number));
-  return Math.max(...pauses) / NS_A_MS;
+  return Math.max(...pauses) / US_A_MS;
 }
 
 export class AwsDrill {
