@@ -119,10 +119,15 @@ export class Account {
     });
   }
 
-  /** Log groups of the stack that are there. */
+  /** Log groups of the stack that are there, also when it is not there any more but was asked about before. */
   async logGroups(): Promise<readonly string[]> {
-    const asked = { logGroupNamePrefix: `${this.#stack.name}-` };
-    const { logGroups = [] } = (await logs("DescribeLogGroups", asked, this.#where)) as {
+    const all = [...(await this.#named())].filter(([id]) => id.endsWith("Log")).map(([, name]) => name);
+    const found = await Promise.all(all.map((name) => this.#logGroupsThatBegin(name)));
+    return found.flat();
+  }
+
+  async #logGroupsThatBegin(logGroupNamePrefix: string): Promise<readonly string[]> {
+    const { logGroups = [] } = (await logs("DescribeLogGroups", { logGroupNamePrefix }, this.#where)) as {
       readonly logGroups?: readonly { readonly logGroupName: string }[];
     };
     return logGroups.map(({ logGroupName }) => logGroupName);
@@ -134,10 +139,14 @@ export class Account {
 
   /** Of the resource with such a logical id. */
   async #nameOf(logicalId: RegExp): Promise<string> {
-    if (this.#resources.size === 0) this.#resources = await this.#listResources();
-    const found = [...this.#resources].find(([id]) => logicalId.test(id));
+    const found = [...(await this.#named())].find(([id]) => logicalId.test(id));
     if (found === undefined) throw new Error(`the stack ${this.#stack.name} has no ${logicalId}`);
     return found[1];
+  }
+
+  async #named(): Promise<ReadonlyMap<string, string>> {
+    if (this.#resources.size === 0) this.#resources = await this.#listResources();
+    return this.#resources;
   }
 
   async #listResources(): Promise<ReadonlyMap<string, string>> {

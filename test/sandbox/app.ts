@@ -1,5 +1,5 @@
 /** The very same app that `cdk deploy` deploys, and beside it somebody who may send, and nothing else. */
-import { CfnOutput, Stack } from "aws-cdk-lib";
+import { Stack } from "aws-cdk-lib";
 import { AccountRootPrincipal, PolicyDocument, PolicyStatement, Role } from "aws-cdk-lib/aws-iam";
 import { theseus } from "../../infra/app.ts";
 
@@ -16,4 +16,3 @@ const sender = new Role(stack, "Sender", {
   },
 });
 theseus.grantSend(sender);
-new CfnOutput(stack, "Sender", { value: sender.roleArn });
