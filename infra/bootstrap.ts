@@ -45,7 +45,7 @@ export class Bootstrap extends Construct {
         readDirectory(deployment, ...DIRECTORY_ITEMS),
         writeDirectory(deployment, ...DIRECTORY_ITEMS),
         makeAcceptors(deployment),
-        leadRegistry(deployment),
+        ...leadRegistry(deployment),
         ...callRegistry(deployment),
         ...(deployment.sandbox ? deleteSandbox(deployment) : []),
       ],

@@ -10,6 +10,8 @@ import { arnHere, arnsOf, type Deployment, nameOf } from "./deployment.ts";
 const ITEM_VERBS = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"].map((verb) => `dynamodb:${verb}`);
 /** The registry's own items, in whatever table: `machine#key`. */
 const REGISTRY_ITEMS = "registry/main#*";
+/** Of the item that no table has: whether the table itself is there is asked by it. */
+const NOBODYS_ITEM = "-";
 
 const allow = (sid: string, actions: string[], resources: string[], conditions = {}) =>
   new PolicyStatement({ sid, actions, resources, conditions });
@@ -46,8 +48,12 @@ export function leadMachines(deployment: Deployment): PolicyStatement[] {
 }
 
 /** The seven verbs on the registry's items, and on no machine's. */
-export function leadRegistry(deployment: Deployment): PolicyStatement {
-  return allow("RegistrysItems", ITEM_VERBS, acceptorArns(deployment), onlyKeys(REGISTRY_ITEMS));
+export function leadRegistry(deployment: Deployment): PolicyStatement[] {
+  const tables = acceptorArns(deployment);
+  return [
+    allow("RegistrysItems", ITEM_VERBS, tables, onlyKeys(REGISTRY_ITEMS)),
+    allow("NobodysItem", ["dynamodb:GetItem"], tables, onlyKeys(NOBODYS_ITEM)),
+  ];
 }
 
 /** No item can be read or written with these. */

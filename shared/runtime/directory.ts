@@ -70,6 +70,11 @@ export class Directory {
     throw failure ?? new Unavailable("unavailable", `${this.#names} names no registry yet: deploy first`);
   }
 
+  /** Its random id, which never changes: from the nearest place. @throws Unavailable when no place answers, or none has it. */
+  async deployment(): Promise<string> {
+    return (await this.#first<RegistryPlace>(REGISTRY)).deployment;
+  }
+
   /** Undefined: none was made. @throws Unavailable unless every place answers. */
   async find(): Promise<RegistryPlace | undefined> {
     const read = await Promise.all(this.#places.map(readRegistry));

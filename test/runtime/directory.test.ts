@@ -32,6 +32,13 @@ describe("where the registry is", () => {
     expect((await directory.make(placeOf("c"))).deployment).toBe(deployment);
   });
 
+  test("is not what a place in reach waits for others with, when the deployment's id is all that is asked", async () => {
+    await directory.make(placeOf("a"));
+    there.read = () => new Promise(() => {});
+    expect(await directory.deployment()).toBe("a");
+    await expect(only(new MemoryDocuments("nowhere")).deployment()).rejects.toThrow("deploy first");
+  });
+
   test("is copied to a place that came later, and to one that was made anew", async () => {
     await only(there).make(placeOf("a"));
     expect((await directory.make(placeOf("b"))).deployment).toBe("a");
