@@ -125,7 +125,7 @@ export function orderLeaders(deployment: Deployment): PolicyStatement[] {
   return [
     allow("LeadersCount", ["ecs:DescribeServices", "ecs:UpdateService"], [service], inCluster),
     allow("FindLeaders", ["ecs:ListTasks"], ["*"], inCluster),
-    allow("StopLeaders", ["ecs:DescribeTasks", "ecs:StopTask"], [tasks], inCluster),
+    allow("StopLeaders", ["ecs:StopTask"], [tasks], inCluster),
   ];
 }
 
