@@ -9,13 +9,14 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { startMinistack } from "../cli/aws/ministack.ts";
 import { freePorts } from "../cli/dev/free-port.ts";
 import { DynamodbTables } from "../shared/provision/tables-dynamodb.ts";
 import { Directory } from "../shared/runtime/directory.ts";
 import { bootstrapRegistry } from "../shared/runtime/registry/bootstrap.ts";
 import { dynamodbDocuments, makeDocumentsTable } from "../shared/storage/documents-dynamodb.ts";
 import { openDynamodb } from "../shared/storage/open-dynamodb.ts";
-import { startMinistack } from "../test/aws/ministack.ts";
+import { CACHE } from "../test/aws/cache.ts";
 import { urlEvent } from "../test/support/function-url.ts";
 import { bundleFunction, JOBS } from "./bundles.ts";
 import { median, spread } from "./statistics.ts";
@@ -28,8 +29,8 @@ const LOCATION = `${REGION}/theseus-${DEPLOYMENT}-directory`;
 
 export async function coldStart(): Promise<void> {
   const [port = 0] = await freePorts(1);
-  const ministack = await startMinistack(port);
   const folder = mkdtempSync(join(tmpdir(), "theseus-bundles-"));
+  const ministack = await startMinistack({ port, cache: CACHE, home: join(folder, "ministack") });
   try {
     const endpoint = `http://127.0.0.1:${port}`;
     process.env.AWS_ENDPOINT_URL = endpoint;

@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { findPackageJSON } from "node:module";
 import { Command } from "commander";
+import { addAws } from "./commands/aws.ts";
 import { addCost } from "./commands/cost.ts";
 import { addDev } from "./commands/dev.ts";
 import { addDrain } from "./commands/drain.ts";
@@ -23,6 +24,8 @@ Examples:
   theseus reconfigure bank/main --replace a1-0123…
   theseus drain leader-1
   theseus registry reconfigure --replace r1-0123…
+  theseus aws local
+  theseus status --stack theseus-bank
   theseus cost --commands-per-second 1000
 
 Exit codes:
@@ -51,6 +54,7 @@ export function theseusProgram(): Command {
     addReconfigure,
     addDrain,
     addRegistry,
+    addAws,
     addCost,
   ])
     add(program);

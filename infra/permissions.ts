@@ -1,6 +1,6 @@
 /**
  * Who may do what: one role a job, and each statement here. A role is closed to grants from elsewhere (job.ts), so that
- * this file is all of it; test/infra/policies.golden.md is how it comes out.
+ * this file is all of it; test/infra/policies.golden.txt is how it comes out.
  *
  * Where an action cannot be confined (listing tables, network interfaces), what is listed is confined by its use.
  */

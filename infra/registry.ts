@@ -10,7 +10,7 @@ import { describeAcceptors, leadRegistry, readDirectory, sendOrders, writeDirect
 
 /**
  * Invocations that lead at the same time duel, which costs time; one alone would have all wait for it when it is
- * frozen. A sandbox account may have no more than ten in all, and then none can be set aside.
+ * frozen. A sandbox account may have no more than ten in all, and then none can be set aside; an emulator has no such end.
  */
 const CONCURRENCY = 2;
 
@@ -34,7 +34,9 @@ export class Registry extends Construct {
       environment: { THESEUS_QUEUE_URL: queue.queueUrl },
       timeout: CALL_TIMEOUT,
       memoryMiB: 1_024,
-      ...(deployment.sandbox ? {} : { more: { reservedConcurrentExecutions: CONCURRENCY } }),
+      ...(deployment.sandbox && deployment.emulator === undefined
+        ? {}
+        : { more: { reservedConcurrentExecutions: CONCURRENCY } }),
     });
     acknowledge(this.job.role, tablesByPrefix(deployment));
     this.url = this.job.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });

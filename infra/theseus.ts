@@ -152,6 +152,7 @@ abstract class InRegion extends Construct {
       Directory: deployment.regions.map((region) => `${region}/${nameOf.directory(deployment)}`).join(","),
       Cluster: nameOf.cluster(deployment),
       Service: nameOf.service(deployment),
+      Sandbox: String(deployment.sandbox),
     };
     for (const [name, value] of Object.entries(outputs))
       new CfnOutput(this, name, { value }).overrideLogicalId(name);

@@ -133,6 +133,11 @@ const RULES: readonly Rule[] = [
     mayTypes: ["aws-lambda"],
   },
   { files: ["functions/"], may: ["shared/", NODE, "pino"] },
+  ...[
+    { files: ["cli/aws/stack.ts", "cli/aws/destroy.ts"], sdk: "@aws-sdk/client-cloudformation" },
+    { files: ["cli/aws/service.ts", "cli/aws/containers.ts"], sdk: "@aws-sdk/client-ecs" },
+    { files: ["cli/aws/state.ts"], sdk: "@aws-sdk/client-dynamodb" },
+  ].map(({ files, sdk }) => ({ files, may: ["cli/", "shared/", NODE, sdk] })),
   { files: ["cli/"], may: ["shared/", NODE, "commander", "pino"] },
   { files: ["infra/"], may: ["aws-cdk-lib", "constructs", "esbuild", NODE] },
   { files: ["console/"], may: [], mayTypes: ["shared/"] },
@@ -151,6 +156,7 @@ const ENTRY_POINTS = [
   "shared/provision/queue-sqs.ts",
   "shared/provision/launcher-ecs.ts",
   "cli/main.ts",
+  "cli/aws/aws-command.ts", // a command in a task's surroundings
   "functions/",
 ];
 

@@ -3,7 +3,7 @@ import { connect } from "../../shared/client/connect.ts";
 import type { DrainAnswer } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { assertReachable } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 
 export function addDrain(program: Command): void {
@@ -12,7 +12,7 @@ export function addDrain(program: Command): void {
     .description("hand a leader's machines over to the other leaders, so that it may be stopped")
     .argument("<leader>", "the leader's id, as `theseus status` shows it", args.leader)
     .action((leader: string, _: unknown, self: Command) =>
-      drain(leader, self.optsWithGlobals<GlobalOptions>()),
+      reaching(self.optsWithGlobals<GlobalOptions>(), (options) => drain(leader, options), `drain ${leader}`),
     );
 }
 

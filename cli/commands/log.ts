@@ -3,7 +3,7 @@ import { connect } from "../../shared/client/connect.ts";
 import type { LogLine } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { assertReachable } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine, printNote } from "../output.ts";
 
 interface Options extends GlobalOptions {
@@ -21,7 +21,7 @@ export function addLog(program: Command): void {
       args.slotNumber,
     )
     .action((machine: args.Address, _: unknown, self: Command) =>
-      log(machine, self.optsWithGlobals<Options>()),
+      reaching(self.optsWithGlobals<Options>(), (options) => log(machine, options)),
     );
 }
 

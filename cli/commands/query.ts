@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { QueryAnswer } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { call } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine, shown } from "../output.ts";
 
 interface Options extends GlobalOptions {
@@ -18,7 +18,7 @@ export function addQuery(program: Command): void {
     .argument("[args]", "its argument, as JSON or as a plain word", args.jsonOrText)
     .option("--stale", "answered at once by whoever is asked, perhaps from an older state")
     .action((machine: args.Address, name: string, argument: unknown, _: unknown, self: Command) =>
-      query(machine, name, argument, self.optsWithGlobals<Options>()),
+      reaching(self.optsWithGlobals<Options>(), (options) => query(machine, name, argument, options)),
     );
 }
 

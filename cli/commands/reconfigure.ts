@@ -4,7 +4,7 @@ import { MODES, type QuorumSpec } from "../../shared/protocol/quorum.ts";
 import type { MachineStatus, ReconfigureRequest } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { call } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine } from "../output.ts";
 import { watchingProgress } from "./reconfiguring.ts";
 
@@ -36,7 +36,11 @@ export function addReconfigure(program: Command): void {
       "do it though too few leader processes endorse it; reason and user are recorded (GET /v1/registry/audit)",
     )
     .action((machine: args.Address, _: unknown, self: Command) =>
-      reconfigure(machine, self.optsWithGlobals<Options>()),
+      reaching(
+        self.optsWithGlobals<Options>(),
+        (options) => reconfigure(machine, options),
+        `reconfigure ${machine.machine}/${machine.id}`,
+      ),
     );
 }
 

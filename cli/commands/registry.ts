@@ -3,7 +3,7 @@ import { connect } from "../../shared/client/connect.ts";
 import type { DeploymentStatus, NewQuorums, ReconfigureAnswer } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { assertReachable, call } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine, printNote, table } from "../output.ts";
 
 const NOTE_EVERY_MS = 2_000;
@@ -22,11 +22,13 @@ export function addRegistry(program: Command): void {
     .option("--replace <acceptor>", "the table that goes")
     .option("--by <acceptor>", "the one in its place (default: a spare)")
     .option("--acceptors <list>", "all its tables, with commas between; a majority decides", args.ids)
-    .action((_: unknown, self: Command) => reconfigure(self.optsWithGlobals<Options>()));
+    .action((_: unknown, self: Command) =>
+      reaching(self.optsWithGlobals<Options>(), reconfigure, "replace the registry's tables"),
+    );
   registry
     .command("status")
     .description("show the registry's configuration and its tables")
-    .action((_: unknown, self: Command) => status(self.optsWithGlobals<GlobalOptions>()));
+    .action((_: unknown, self: Command) => reaching(self.optsWithGlobals<GlobalOptions>(), status));
 }
 
 function requestOf({ replace, by, acceptors }: Options): NewQuorums {

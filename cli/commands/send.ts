@@ -4,7 +4,7 @@ import { OutcomeUnknown } from "../../shared/errors.ts";
 import type { CommandAnswer } from "../../shared/wire.ts";
 import * as args from "../arguments.ts";
 import { call } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine, shown } from "../output.ts";
 
 interface Options extends GlobalOptions {
@@ -19,7 +19,7 @@ export function addSend(program: Command): void {
     .argument("<command>", "the command as JSON", args.json)
     .option("--key <key>", "asks for the outcome of the command that was sent with this key", args.key)
     .action((machine: args.Address, command: unknown, _: unknown, self: Command) =>
-      send(machine, command, self.optsWithGlobals<Options>()),
+      reaching(self.optsWithGlobals<Options>(), (options) => send(machine, command, options)),
     );
 }
 

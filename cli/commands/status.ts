@@ -2,14 +2,14 @@ import type { Command } from "commander";
 import { connect } from "../../shared/client/connect.ts";
 import type { DeploymentStatus, MachineStatus } from "../../shared/wire.ts";
 import { assertReachable } from "../call.ts";
-import type { GlobalOptions } from "../options.ts";
+import { type GlobalOptions, reaching } from "../options.ts";
 import { printJson, printLine, table } from "../output.ts";
 
 export function addStatus(program: Command): void {
   program
     .command("status")
     .description("show the deployment: leaders, acceptors, registry, machines")
-    .action((_: unknown, self: Command) => status(self.optsWithGlobals<GlobalOptions>()));
+    .action((_: unknown, self: Command) => reaching(self.optsWithGlobals<GlobalOptions>(), status));
 }
 
 async function status({ url, json }: GlobalOptions): Promise<void> {

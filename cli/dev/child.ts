@@ -8,6 +8,7 @@ import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { backoffMs } from "../../shared/backoff.ts";
 import { Unavailable } from "../../shared/errors.ts";
+import { fieldsOf } from "./log-line.ts";
 
 /** A part drains for less than that; whoever takes longer is stuck. */
 const STOP_MS_MAX = 10_000;
@@ -140,15 +141,3 @@ export class Child {
 }
 
 type Unnamed<Event> = Event extends Named ? Omit<Event, keyof Named> : never;
-
-/** A user's machine may print what it likes; that is text. */
-function fieldsOf(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null && !Array.isArray(value))
-      return value as Readonly<Record<string, unknown>>;
-  } catch {
-    // No JSON.
-  }
-  return { msg: text };
-}

@@ -12,11 +12,14 @@ export function textOf(event: DevEvent): string {
 
 const PART_WIDTH = 11;
 
-function lineOf(event: Exclude<DevEvent, { event: "ready" }>): string {
-  const part = "part" in event ? event.part : "dev";
+export function lineOf(event: Exclude<DevEvent, { event: "ready" }>): string {
+  return partText("part" in event ? event.part : "dev", wordsOf(event));
+}
+
+export function partText(part: string, words: string): string {
   const time = new Date().toTimeString().slice(0, "hh:mm:ss".length);
   // Without a terminal, or where NO_COLOR is set, styleText changes nothing.
-  return `${styleText("dim", time)}  ${styleText("cyan", part.padEnd(PART_WIDTH))}  ${wordsOf(event)}`;
+  return `${styleText("dim", time)}  ${styleText("cyan", part.padEnd(PART_WIDTH))}  ${words}`;
 }
 
 function wordsOf(event: Exclude<DevEvent, { event: "ready" }>): string {

@@ -73,7 +73,7 @@ export function awsClient<Client>(
 }
 
 /** As the names of environment variables have it. */
-type Service = "DYNAMODB" | "ECS" | "LAMBDA" | "SQS";
+type Service = "CLOUDFORMATION" | "DYNAMODB" | "ECS" | "LAMBDA" | "SQS";
 
 /**
  * Where AWS is for this process: `AWS_ENDPOINT_URL_<service>` or `AWS_ENDPOINT_URL`, as the SDK and the aws command

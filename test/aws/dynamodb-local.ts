@@ -4,7 +4,8 @@
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { cached, type Emulator, program, startEmulator } from "./emulator.ts";
+import { cached, type Emulator, program, startEmulator } from "../../cli/aws/emulator.ts";
+import { CACHE } from "./cache.ts";
 
 const VERSION = "3.3.1";
 const COPY_DEPENDENCIES = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
@@ -20,7 +21,8 @@ const POM = `<project>
 
 export async function startDynamodbLocal(port: number): Promise<Emulator> {
   await program(NEEDS, ["java", "-version"]);
-  const folder = await cached(`dynamodb-local-${VERSION}`, async (into) => {
+  const folder = join(CACHE, `dynamodb-local-${VERSION}`);
+  await cached(folder, async (into) => {
     const pom = join(into, "pom.xml");
     writeFileSync(pom, POM);
     const copy = [COPY_DEPENDENCIES, "-DincludeScope=runtime", "-DoutputDirectory=lib"];

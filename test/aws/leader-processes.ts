@@ -83,7 +83,8 @@ export class LeaderProcesses {
   readonly directory: Directory;
   readonly folder: string;
   readonly mint: Mint;
-  readonly #variables: Readonly<Record<string, string>>;
+  /** The environment of a part of this deployment. */
+  readonly variables: Readonly<Record<string, string>>;
   readonly #service: RegistryService;
   readonly #function: Server;
   readonly #transport: Transport;
@@ -100,7 +101,7 @@ export class LeaderProcesses {
     this.directory = parts.directory;
     this.folder = parts.folder;
     this.mint = parts.mint;
-    this.#variables = parts.variables;
+    this.variables = parts.variables;
     this.#service = parts.service;
     this.#function = parts.platform;
     this.#transport = new Transport({ list: () => this.#addresses, failed: () => {} });
@@ -158,7 +159,7 @@ export class LeaderProcesses {
   spawn(task: string): LeaderProcess {
     const child = spawn(process.execPath, [...PERMISSIONS, "leader.js"], {
       cwd: this.folder,
-      env: { ...this.#variables, THESEUS_TASK: task },
+      env: { ...this.variables, THESEUS_TASK: task },
       stdio: ["ignore", "pipe", "pipe"],
     });
     onTestFinished(async () => {
@@ -194,7 +195,7 @@ export class LeaderProcesses {
   async loseRegistryAndDirectory(): Promise<void> {
     this.#function.close();
     this.#function.closeAllConnections();
-    await deleteDocumentsTable(this.#variables.THESEUS_DIRECTORY as string);
+    await deleteDocumentsTable(this.variables.THESEUS_DIRECTORY as string);
   }
 }
 

@@ -2,11 +2,13 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { ecsTask } from "../../shared/aws/ecs-task.ts";
 import { jsonOf } from "../../shared/client/answers.ts";
 import { Exchange, ExchangeFailed } from "../../shared/client/exchange.ts";
 import { parseAddress } from "../../shared/client/pinned.ts";
+import { TOKEN_HEADER } from "../../shared/runtime/tokens/token.ts";
+import { type Asked, urlEvent } from "../support/function-url.ts";
 import { LeaderProcesses, SECRET } from "./leader-processes.ts";
 
 const BANK = "bank/main";
@@ -106,6 +108,34 @@ test("its address answers only to who knows its certificate", async () => {
   const ask = (address: string) => exchange.run(address, health, patience, new AbortController().signal);
   expect((await ask(await leader.address())).status).toBe(200);
   await expect(ask(`${origin}/#sha256=${"ab".repeat(32)}`)).rejects.toThrow(ExchangeFailed);
+});
+
+test("the gateway's function reaches leaders with a token of its own, which is good to use machines only", async () => {
+  const leaders = await LeaderProcesses.start("examples/bank.ts");
+  await Promise.all([leaders.launch("task/1"), leaders.launch("task/2")]);
+  vi.resetModules();
+  for (const [name, value] of Object.entries(leaders.variables)) vi.stubEnv(name, value);
+  const { handler } = await import("../../functions/aws/gateway.ts");
+  const invoke = async (path: string, asked: Asked) => {
+    const { statusCode, body } = await handler(urlEvent(path, asked) as never, {} as never);
+    return { status: statusCode, body: JSON.parse(body) };
+  };
+  const command = { type: "deposit", account: "alice", amount: 1 };
+  const headers = { "idempotency-key": "once" };
+  const path = `/v1/machines/${BANK}`;
+  expect(await invoke(`${path}/commands`, { body: { command }, headers })).toMatchObject({
+    status: 200,
+    body: { response: "OK" },
+  });
+  expect(await invoke(`${path}/queries/balance`, { body: ALICE })).toMatchObject({ body: { result: 1 } });
+  const reconfigure = { body: { replace: "a" } };
+  expect(await invoke(`${path}/reconfigure`, reconfigure)).toMatchObject({ status: 403 });
+  const { token } = leaders.mint(BANK, "operate");
+  const operated = await invoke(`${path}/reconfigure`, {
+    ...reconfigure,
+    headers: { [TOKEN_HEADER]: token },
+  });
+  expect(operated).toMatchObject({ status: 400, body: { code: "invalid_request" } });
 });
 
 test("a container learns from ECS which task it is, unless its environment says so", async () => {

@@ -51,8 +51,15 @@ describe("for an emulator", () => {
     expect(Object.keys(emulated.Resources).filter((id) => !(id in aws.Resources))).toEqual([]);
   });
 
-  it("nothing else differs but where the parts look for AWS, which there names no roles", () => {
-    expect(without(emulated)).toEqual(without(aws));
+  it("nothing else differs but where the parts look for AWS, which there names no roles, and how many registries a sandbox runs", () => {
+    const registry = "TheseusRegistryJobFunction";
+    const reserved = emulated.Resources[registry]?.Properties;
+    expect(reserved?.ReservedConcurrentExecutions).toBe(2);
+    const { [registry]: ours, ...others } = without(emulated);
+    const { [registry]: theirs, ...rest } = without(aws);
+    expect(others).toEqual(rest);
+    const properties = (of: unknown) => (of as Resource).Properties;
+    expect(properties(ours)).toEqual({ ...properties(theirs), ReservedConcurrentExecutions: 2 });
     const [there, here] = [environmentsOf(aws), environmentsOf(emulated)];
     expect([...here.keys()]).toEqual([...there.keys()]);
     for (const [part, { AWS_ENDPOINT_URL, ...variables }] of here) {

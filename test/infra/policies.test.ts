@@ -73,7 +73,7 @@ describe("the policies", () => {
       ...callersOf(production).map((caller) => `- ${caller}`),
       "",
     ].join("\n");
-    await expect(text).toMatchFileSnapshot("policies.golden.md");
+    await expect(text).toMatchFileSnapshot("policies.golden.txt");
   });
 
   it("name no action by a wildcard, and no resource but the reviewed ones", () => {

@@ -260,6 +260,7 @@ it("the outputs are what the command line reads", () => {
     "Name",
     "Region",
     "RegistryUrl",
+    "Sandbox",
     "Service",
   ]);
 });
