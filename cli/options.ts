@@ -1,6 +1,7 @@
 /** The options that every command takes, before or after the command's name, and where they lead. */
 import { type Command, Option } from "commander";
 import { serverUrl } from "./arguments.ts";
+import { loaded } from "./aws/load.ts";
 
 export interface GlobalOptions {
   readonly url: string;
@@ -37,7 +38,6 @@ export async function reaching<Options extends GlobalOptions>(
 ): Promise<void> {
   const { stack, region, yes } = options;
   if (stack === undefined) return run(options);
-  // Whoever deploys nothing on AWS has no SDK.
-  const { throughStack } = await import("./aws/through.ts");
+  const { throughStack } = await loaded(import("./aws/through.ts"));
   await throughStack({ stack, region, yes }, changes, (url) => run({ ...options, url }));
 }

@@ -1,6 +1,5 @@
 /** The CDK's command, against an emulator: as a process with an environment of its own, and never near real AWS. */
 import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { createRequire, findPackageJSON } from "node:module";
 import { delimiter, dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
@@ -76,7 +75,9 @@ async function cdk(
       last.push(line);
       if (last.length > LAST_LINES) last.shift();
     });
-  const [code] = await once(child, "close").catch((cause: unknown) => [String(cause)]);
+  child.once("error", ({ message }) => last.push(message));
+  // Also when it is told to stop: it writes into its folder until it is gone.
+  const code = await new Promise((resolve) => child.once("close", resolve));
   if (code === 0) return;
   throw new Unavailable("unavailable", `cdk ${args[0]} failed (${code}):\n${last.join("\n")}`);
 }

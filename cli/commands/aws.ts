@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import * as args from "../arguments.ts";
 import { cacheFolder } from "../aws/cache.ts";
+import { loaded } from "../aws/load.ts";
 import type { GlobalOptions } from "../options.ts";
 import { printJson, printLine, printNote } from "../output.ts";
 
@@ -65,7 +66,7 @@ function addProxy(aws: Command): void {
 
 async function runProxy({ stack, region, port, json }: ProxyOptions): Promise<void> {
   const name = named(stack);
-  const { proxyUntilStopped } = await import("../aws/through.ts");
+  const { proxyUntilStopped } = await loaded(import("../aws/through.ts"));
   await proxyUntilStopped({ stack: name, region }, port, (url) => {
     if (json) printJson({ event: "ready", url });
     else printLine(`${name} answers at ${url}; stop with Ctrl-C`);
@@ -82,7 +83,7 @@ function addDestroy(aws: Command): void {
 }
 
 async function runDestroy({ stack, region, yes, deleteState, json }: DestroyOptions): Promise<void> {
-  const { destroy } = await import("../aws/destroy.ts");
+  const { destroy } = await loaded(import("../aws/destroy.ts"));
   const { whereIs } = await import("../aws/where.ts");
   const destroyed = await destroy({
     stack: named(stack),
@@ -104,7 +105,7 @@ function named(stack: string | undefined): string {
 }
 
 async function runLocal(file: string, { port, name, json }: LocalOptions): Promise<void> {
-  const { local } = await import("../aws/local.ts");
+  const { local } = await loaded(import("../aws/local.ts"));
   const { jsonOf, textOf } = await import("../aws/events.ts");
   const shown = json ? jsonOf : textOf;
   await local({ file, name, port, cache: cacheFolder(), report: (event) => printLine(shown(event)) });
