@@ -83,12 +83,14 @@ async function setUp({ registryAddress, settings }: Properties): Promise<Record<
   for (const location of listOf("THESEUS_DIRECTORY"))
     await makeDocumentsTable(location, { tags, isProtected });
   const directory = openDirectory("asListed");
+  const deployment = await directory.makeDeployment();
   // Whoever finds the registry finds the keys.
   await directory.makeKeys();
-  const tables = openTables();
+  const tables = openTables(deployment);
   const fetch = signedFetch();
   const address = registryAddress;
-  const { deployment } = await bootstrapRegistry({ directory, tables, open: openDynamodb, address });
+  const others = () => tables.others();
+  await bootstrapRegistry({ directory, deployment, tables, others, open: openDynamodb, address });
   const registry = registryClient(address, fetch);
   await onceAllowed(() => registry.command(configureOf(settings)));
   await maintainRegistry(address, fetch);
