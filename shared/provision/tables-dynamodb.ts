@@ -27,6 +27,7 @@ import { beginDynamodbTable, dynamodbClient, incarnationOf } from "../storage/dy
 import { awsTrouble } from "./aws-trouble.ts";
 import type { Tables, TaggedTable } from "./tables.ts";
 
+const KIND = "dynamodb";
 /** Whether a table may be deleted right after its protection was taken back is up to DynamoDB. */
 const DELETE_ATTEMPTS_MAX = 5;
 const BETWEEN_ATTEMPTS_MS = 500;
@@ -93,8 +94,10 @@ export class DynamodbTables implements Tables {
     throw new AggregateError(troubles, troubles.map(({ message }) => message).join("; "));
   }
 
-  async isReady({ id, location, incarnation }: AcceptorServer): Promise<boolean> {
+  async isReady({ id, kind, location, incarnation }: AcceptorServer): Promise<boolean> {
     const place = this.#placeOf(id, location);
+    // On record by another kind, it could be opened by nobody.
+    if (kind !== KIND) throw new Invalid("invalid_request", `${location} is not of the kind ${kind}`);
     const table = await this.#describe(place);
     if (table?.TableStatus !== "ACTIVE" || incarnationOf(table) !== incarnation) return false;
     return !this.#options.isProtected || this.#switchBackupsOn(place);
@@ -155,7 +158,7 @@ export class DynamodbTables implements Tables {
     const record = await this.#ask("a table cannot be made", "CreateTable", region, (client) =>
       beginDynamodbTable(client, born),
     );
-    return { id, kind: "dynamodb", ...record };
+    return { id, kind: KIND, ...record };
   }
 
   /** Whether that is done. Said again, it changes nothing. */

@@ -126,16 +126,19 @@ export class Directory {
     await this.#change((known) => (known.address === address ? undefined : { ...known, address }));
   }
 
-  /** Those that lived when the registry last said so. @throws Unavailable when no place answers. */
+  /** Those that lived when the registry last said so, as the nearest place has it. @throws Unavailable when none answers. */
   async leaders(): Promise<readonly LeaderServer[]> {
-    let failure: unknown;
+    const failures: unknown[] = [];
     for (const documents of this.#places)
       try {
-        return hintIn(documents, (await documents.read(LEADERS))?.text)?.leaders ?? [];
+        // One that was made anew has heard nothing yet, which does not say that there are none.
+        const hint = hintIn(documents, (await documents.read(LEADERS))?.text);
+        if (hint !== undefined) return hint.leaders;
       } catch (error) {
-        failure = error;
+        failures.push(error);
       }
-    throw failure;
+    if (failures.length === this.#places.length) throw failures[0];
+    return [];
   }
 
   /** `slot`: that the registry had executed. A hint: places that cannot be written are left. @throws when none can. */

@@ -172,6 +172,12 @@ describe("a table of DynamoDB", () => {
     expect(await tables.has(table)).toBe(true);
   });
 
+  test("is not ready as one of another kind, which nobody could open", async () => {
+    const tables = open({ deployment: newName() });
+    const table = { ...(await tables.create([])), kind: "sqlite" };
+    await expect(tables.isReady(table)).rejects.toThrow("not of the kind sqlite");
+  });
+
   test("of another birth is not there", async () => {
     const tables = open({ deployment: newName() });
     const table = { ...(await tables.create([])), incarnation: "f".repeat(32) };

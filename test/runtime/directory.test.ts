@@ -129,6 +129,14 @@ describe("the leaders", () => {
       expect(await ids(only(documents))).toEqual(["leader-1", "leader-2"]);
   });
 
+  test("are asked of another place where the nearest was made anew", async () => {
+    await directory.tellLeaders([leaderServer("leader-1")], 1);
+    here.documents.clear();
+    expect(await ids(directory)).toEqual(["leader-1"]);
+    there.isAway = true;
+    expect(await ids(directory)).toEqual([]);
+  });
+
   test("are told to the places that there are, and asked of them", async () => {
     here.isAway = true;
     await directory.tellLeaders([leaderServer("leader-1")], 1);
