@@ -36,7 +36,8 @@ describe("a deployment in several Regions", () => {
       const text = JSON.stringify(template);
       expect(text).not.toContain("Fn::ImportValue");
       expect(text).not.toContain("Custom::CrossRegion");
-      expect(text).not.toContain("AWS::SSM::Parameter");
+      // The type whole: the CDK's own version check has a parameter of another one that begins so.
+      expect(text).not.toContain('"AWS::SSM::Parameter"');
       expect(Object.values(template.Outputs).filter((output) => "Export" in output)).toEqual([]);
     }
   });
