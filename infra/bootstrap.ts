@@ -10,6 +10,7 @@ import { Job } from "./job.ts";
 import {
   callRegistry,
   deleteSandbox,
+  findTables,
   leadRegistry,
   makeAcceptors,
   makeDirectory,
@@ -20,7 +21,7 @@ import type { Registry } from "./registry.ts";
 
 /** A table is there after seconds; the first ones are waited for. */
 const TIMEOUT = Duration.minutes(5);
-const DIRECTORY_ITEMS = ["registry", "leaders", "tokens", "key/registry", "key/gateway"];
+const DIRECTORY_ITEMS = ["deployment", "registry", "leaders", "tokens", "key/registry", "key/gateway"];
 
 export interface BootstrapProps {
   readonly deployment: Deployment;
@@ -45,17 +46,15 @@ export class Bootstrap extends Construct {
         readDirectory(deployment, ...DIRECTORY_ITEMS),
         writeDirectory(deployment, ...DIRECTORY_ITEMS),
         makeAcceptors(deployment),
+        findTables(),
         ...leadRegistry(deployment),
         ...callRegistry(deployment),
-        ...(deployment.sandbox ? deleteSandbox(deployment) : []),
+        ...(deployment.sandbox ? [deleteSandbox(deployment)] : []),
       ],
       environment: tablesEnvironment(deployment),
       timeout: TIMEOUT,
     });
-    acknowledge(this.job.role, [
-      ...tablesByPrefix(deployment),
-      ...(deployment.sandbox ? [LISTS_TABLES] : []),
-    ]);
+    acknowledge(this.job.role, [...tablesByPrefix(deployment), LISTS_TABLES]);
     this.founded = new CustomResource(this, "Founded", {
       resourceType: "Custom::TheseusDeployment",
       serviceToken: this.job.function.functionArn,

@@ -79,14 +79,19 @@ export function deleteAcceptors(deployment: Deployment): PolicyStatement[] {
     allow("FindOrphans", ["dynamodb:ListTables"], ["*"]),
   ];
 }
+
+/** Those of another registry of this name, beside which none is founded; and what a sandbox leaves behind. */
+export function findTables(): PolicyStatement {
+  return allow("FindTables", ["dynamodb:ListTables"], ["*"]);
+}
 const DELETE_TABLES = ["DescribeTable", "ListTagsOfResource", "UpdateTable", "DeleteTable"].map(
   (call) => `dynamodb:${call}`,
 );
 
 /** Everything of a sandbox goes with its stack. */
-export function deleteSandbox(deployment: Deployment): PolicyStatement[] {
+export function deleteSandbox(deployment: Deployment): PolicyStatement {
   const tables = [...acceptorArns(deployment), ...directoryArns(deployment)];
-  return [allow("DeleteSandbox", DELETE_TABLES, tables), allow("FindTables", ["dynamodb:ListTables"], ["*"])];
+  return allow("DeleteSandbox", DELETE_TABLES, tables);
 }
 
 /** A Function URL asks for both of these rights, since October 2025. */

@@ -92,13 +92,15 @@ async function setUp(
       "invalid_request",
       `nothing in ${environment("THESEUS_DIRECTORY")} says where the registry is, and another deployment in its place would know nothing of it: keep one of the Regions that it had, or restore the directory`,
     );
+  const deployment = await directory.makeDeployment();
   // Whoever finds the registry finds the keys.
   await directory.makeKeys();
-  const tables = openTables();
+  const tables = openTables(deployment);
   const fetch = signedFetch();
   const address = registryAddress;
-  const place = await bootstrapRegistry({ directory, tables, open: openDynamodb, address });
-  const { deployment, acceptors } = place;
+  const others = () => tables.others();
+  const options = { directory, deployment, tables, others, open: openDynamodb, address };
+  const { acceptors } = await bootstrapRegistry(options);
   assertInReach(acceptors);
   const registry = registryClient(address, fetch);
   await onceAllowed(async () => assertInReach((await registry.servers()).acceptors));

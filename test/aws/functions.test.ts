@@ -179,6 +179,21 @@ test("whoever may ask the registry gets a token that leaders take", async () => 
   });
 });
 
+test("with its directory lost, a deployment is not begun anew, which would take all of its tables for orphans", async () => {
+  const deployment = await newDeployment(THREE);
+  const { bootstrap, locations, name, tables } = deployment;
+  await bootstrap();
+  await provisioned(deployment, 4);
+  const before = (await tables.list(new Set())).map(({ id }) => id).sort();
+  await deleteDocumentsTable(locations[0] as string);
+  const update = { RequestType: "Update", PhysicalResourceId: `theseus-${name}` };
+  expect(await bootstrap(update)).toMatchObject({
+    Status: "FAILED",
+    Reason: expect.stringContaining("restore its directory"),
+  });
+  expect((await tables.list(new Set())).map(({ id }) => id).sort()).toEqual(before);
+});
+
 test("in two Regions: tables in both, and a directory that is lost in one is made and filled again", async () => {
   const regions = ["us-east-1", "eu-central-1"];
   const { bootstrap, directory, directories, locations, name } = await newDeployment(THREE, regions);

@@ -60,7 +60,7 @@ const NOT_SENT: Readonly<Record<string, readonly string[]>> = {
   leader: of("dynamodb", ...MAKE_AND_DELETE),
   // Nothing is deleted but with a sandbox; what it could not delete is the sweeper's.
   bootstrap: [
-    ...of("dynamodb", "ListTables", "UpdateTable", "DeleteTable"),
+    ...of("dynamodb", "UpdateTable", "DeleteTable"),
     ...of("ecs", "DescribeServices", "ListTasks", "StopTask", "UpdateService"),
     ...of("sqs", "SendMessage", "ReceiveMessage", "DeleteMessage"),
   ],

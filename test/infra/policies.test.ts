@@ -30,6 +30,7 @@ const REVIEWED_WILDCARDS: readonly [of: string, sid: string][] = [
   ["TheseusProvisioningSweeperRole", "FindOrphans"],
   ["TheseusProvisioningProvisionerRole", "FindLeaders"], // ListTasks knows no resource, but a cluster
   ["TheseusProvisioningSweeperRole", "FindLeaders"],
+  ["TheseusBootstrapJobRole", "FindTables"],
   ["TheseusGatewayJobRole", "JoinNetwork"], // interfaces have no names; the function's own code is denied them
 ];
 

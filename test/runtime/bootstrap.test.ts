@@ -24,8 +24,11 @@ beforeEach(() => {
 });
 
 const directory = () => new Directory([documents]);
-const bootstrap = (more: Partial<Parameters<typeof bootstrapRegistry>[0]> = {}) =>
-  bootstrapRegistry({ directory: directory(), tables, open: tables.open, address: ADDRESS, ...more });
+const bootstrap = async (more: Partial<Parameters<typeof bootstrapRegistry>[0]> = {}) =>
+  bootstrapRegistry({
+    ...{ directory: directory(), deployment: await directory().makeDeployment(), address: ADDRESS },
+    ...{ tables, others: async () => [], open: tables.open, ...more },
+  });
 const pointed = async () => (await directory().registry()).acceptors.map(({ id }) => id).sort();
 
 /** What a function puts together when it starts. */
@@ -102,6 +105,14 @@ describe("a bootstrap", () => {
     const left = await tables.list(new Set(await pointed()));
     expect(left).toHaveLength(3);
   });
+});
+
+test("a registry is not founded beside the tables of another one, whose directory was lost", async () => {
+  const stranger = { ...(await new MemoryTables().create()), ageMs: 0 };
+  await expect(bootstrap({ others: async () => [stranger] })).rejects.toThrow(stranger.location);
+  expect([tables.stores.size, await directory().find()]).toEqual([0, undefined]);
+  await bootstrap();
+  await expect(bootstrap({ others: async () => [stranger] })).resolves.toBeDefined();
 });
 
 describe("maintenance", () => {
