@@ -45,6 +45,7 @@ export async function coldStart(): Promise<void> {
 async function bootstrap(endpoint: string): Promise<void> {
   await makeDocumentsTable(LOCATION, { tags: {}, isProtected: false });
   const directory = new Directory([dynamodbDocuments(LOCATION)]);
+  const deployment = await directory.makeDeployment();
   await directory.makeKeys();
   const place = { endpoint };
   const options = {
@@ -56,7 +57,7 @@ async function bootstrap(endpoint: string): Promise<void> {
   };
   const tables = new DynamodbTables(options);
   await bootstrapRegistry({
-    ...{ directory, tables, open: openDynamodb },
+    ...{ directory, deployment, tables, others: () => tables.others(), open: openDynamodb },
     address: `https://bench.lambda-url.${REGION}.on.aws/`,
   });
   await tables.close();

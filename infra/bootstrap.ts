@@ -21,7 +21,7 @@ import type { Registry } from "./registry.ts";
 
 /** A table is there after seconds; the first ones are waited for. */
 const TIMEOUT = Duration.minutes(5);
-const DIRECTORY_ITEMS = ["registry", "leaders", "tokens", "key/registry", "key/gateway"];
+const DIRECTORY_ITEMS = ["deployment", "registry", "leaders", "tokens", "key/registry", "key/gateway"];
 
 export interface BootstrapProps {
   readonly deployment: Deployment;
@@ -46,9 +46,9 @@ export class Bootstrap extends Construct {
         readDirectory(deployment, ...DIRECTORY_ITEMS),
         writeDirectory(deployment, ...DIRECTORY_ITEMS),
         makeAcceptors(deployment),
-        leadRegistry(deployment),
-        ...callRegistry(deployment),
         findTables(),
+        ...leadRegistry(deployment),
+        ...callRegistry(deployment),
         ...(deployment.sandbox ? [deleteSandbox(deployment)] : []),
       ],
       environment: tablesEnvironment(deployment),

@@ -10,6 +10,8 @@ import { arnHere, arnsOf, type Deployment, nameOf } from "./deployment.ts";
 const ITEM_VERBS = ["GetItem", "PutItem", "UpdateItem", "DeleteItem"].map((verb) => `dynamodb:${verb}`);
 /** The registry's own items, in whatever table: `machine#key`. */
 const REGISTRY_ITEMS = "registry/main#*";
+/** Of the item that no table has: whether the table itself is there is asked by it. */
+const NOBODYS_ITEM = "-";
 
 const allow = (sid: string, actions: string[], resources: string[], conditions = {}) =>
   new PolicyStatement({ sid, actions, resources, conditions });
@@ -46,8 +48,12 @@ export function leadMachines(deployment: Deployment): PolicyStatement[] {
 }
 
 /** The seven verbs on the registry's items, and on no machine's. */
-export function leadRegistry(deployment: Deployment): PolicyStatement {
-  return allow("RegistrysItems", ITEM_VERBS, acceptorArns(deployment), onlyKeys(REGISTRY_ITEMS));
+export function leadRegistry(deployment: Deployment): PolicyStatement[] {
+  const tables = acceptorArns(deployment);
+  return [
+    allow("RegistrysItems", ITEM_VERBS, tables, onlyKeys(REGISTRY_ITEMS)),
+    allow("NobodysItem", ["dynamodb:GetItem"], tables, onlyKeys(NOBODYS_ITEM)),
+  ];
 }
 
 /** No item can be read or written with these. */
@@ -73,6 +79,11 @@ export function deleteAcceptors(deployment: Deployment): PolicyStatement[] {
     allow("FindOrphans", ["dynamodb:ListTables"], ["*"]),
   ];
 }
+
+/** Those of another registry of this name, beside which none is founded; and what a sandbox leaves behind. */
+export function findTables(): PolicyStatement {
+  return allow("FindTables", ["dynamodb:ListTables"], ["*"]);
+}
 const DELETE_TABLES = ["DescribeTable", "ListTagsOfResource", "UpdateTable", "DeleteTable"].map(
   (call) => `dynamodb:${call}`,
 );
@@ -81,11 +92,6 @@ const DELETE_TABLES = ["DescribeTable", "ListTagsOfResource", "UpdateTable", "De
 export function deleteSandbox(deployment: Deployment): PolicyStatement {
   const tables = [...acceptorArns(deployment), ...directoryArns(deployment)];
   return allow("DeleteSandbox", DELETE_TABLES, tables);
-}
-
-/** Whether there are some already, which a lost directory does not tell. */
-export function findTables(): PolicyStatement {
-  return allow("FindTables", ["dynamodb:ListTables"], ["*"]);
 }
 
 /** A Function URL asks for both of these rights, since October 2025. */
@@ -124,7 +130,7 @@ export function orderLeaders(deployment: Deployment): PolicyStatement[] {
   return [
     allow("LeadersCount", ["ecs:DescribeServices", "ecs:UpdateService"], [service], inCluster),
     allow("FindLeaders", ["ecs:ListTasks"], ["*"], inCluster),
-    allow("StopLeaders", ["ecs:DescribeTasks", "ecs:StopTask"], [tasks], inCluster),
+    allow("StopLeaders", ["ecs:StopTask"], [tasks], inCluster),
   ];
 }
 

@@ -28,7 +28,7 @@ export class Registry extends Construct {
         readDirectory(deployment, "registry", "leaders", "tokens", "key/registry"),
         writeDirectory(deployment, "registry", "leaders"),
         describeAcceptors(deployment),
-        leadRegistry(deployment),
+        ...leadRegistry(deployment),
         sendOrders(deployment),
       ],
       environment: { THESEUS_QUEUE_URL: queue.queueUrl },

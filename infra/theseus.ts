@@ -32,7 +32,7 @@ export interface TheseusProps {
   readonly replication?: Replication;
   /** Tables that are kept ready for repairs. Default: 1. */
   readonly spares?: number;
-  /** Where tables are made, in turn. Default: this stack's Region. One may be added; one that is left out keeps its tables. */
+  /** Where tables are made, in turn. Default: this stack's Region. One may be added, and one left out that has no tables any more. */
   readonly regions?: readonly string[];
   readonly leaders?: LeadersOptions;
   /** Default: one is made, without a NAT gateway. */

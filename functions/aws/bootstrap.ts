@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { CloudFormationCustomResourceEvent, Context } from "aws-lambda";
 import { signedFetch } from "../../shared/aws/signed-fetch.ts";
 import { Forbidden, Invalid, TheseusError } from "../../shared/errors.ts";
+import type { AcceptorServer } from "../../shared/protocol/pool.ts";
 import type { RegistryCommand } from "../../shared/protocol/registry.ts";
 import { bootstrapRegistry } from "../../shared/runtime/registry/bootstrap.ts";
 import { maintainRegistry, registryClient } from "../../shared/runtime/registry/registry-client.ts";
@@ -74,27 +75,53 @@ async function carryOut(event: Event): Promise<Record<string, string>> {
       "invalid_request",
       `a deployment cannot be renamed (${event.PhysicalResourceId} is not ${idOf(event)}): its tables keep their names; deploy another one beside it`,
     );
-  return setUp(event.ResourceProperties);
+  return setUp(event.ResourceProperties, event.RequestType === "Create");
 }
 
-async function setUp({ registryAddress, settings }: Properties): Promise<Record<string, string>> {
+async function setUp(
+  { registryAddress, settings }: Properties,
+  isNew: boolean,
+): Promise<Record<string, string>> {
   const tags = { "theseus:deployment": environment("THESEUS_DEPLOYMENT"), "theseus:part": "directory" };
   const isProtected = environment("THESEUS_PROTECTED") === "true";
   for (const location of listOf("THESEUS_DIRECTORY"))
     await makeDocumentsTable(location, { tags, isProtected });
   const directory = openDirectory("asListed");
+  if (!isNew && (await directory.find()) === undefined)
+    throw new Invalid(
+      "invalid_request",
+      `nothing in ${environment("THESEUS_DIRECTORY")} says where the registry is, and another deployment in its place would know nothing of it: keep one of the Regions that it had, or restore the directory`,
+    );
+  const deployment = await directory.makeDeployment();
   // Whoever finds the registry finds the keys.
   await directory.makeKeys();
-  const tables = openTables();
+  const tables = openTables(deployment);
   const fetch = signedFetch();
   const address = registryAddress;
-  const { deployment } = await bootstrapRegistry({ directory, tables, open: openDynamodb, address });
+  const others = () => tables.others();
+  const options = { directory, deployment, tables, others, open: openDynamodb, address };
+  const { acceptors } = await bootstrapRegistry(options);
+  assertInReach(acceptors);
   const registry = registryClient(address, fetch);
+  await onceAllowed(async () => assertInReach((await registry.servers()).acceptors));
   await onceAllowed(() => registry.command(configureOf(settings)));
-  await maintainRegistry(address, fetch);
+  await onceAllowed(() => maintainRegistry(address, fetch));
   directory.close();
   log.info({ event: "bootstrapped", deployment }, `the registry of ${deployment} is at ${address}`);
   return { deployment };
+}
+
+/** @throws Invalid for tables in Regions that are left out: no role has a right to them any more. */
+function assertInReach(acceptors: readonly (AcceptorServer & { readonly state?: string })[]): void {
+  const regions = listOf("THESEUS_REGIONS");
+  const elsewhere = acceptors.filter(
+    ({ location, state }) => state !== "retired" && !regions.includes(location.split("/")[0] as string),
+  );
+  if (elsewhere.length > 0)
+    throw new Invalid(
+      "invalid_request",
+      `a Region cannot be left out that has tables in use (${elsewhere.map(({ location }) => location).join(", ")}): replace them by others first`,
+    );
 }
 
 /** The registry checks them. */
@@ -116,7 +143,8 @@ async function onceAllowed(act: () => Promise<unknown>): Promise<void> {
       await act();
       return;
     } catch (error) {
-      const mayPass = error instanceof Forbidden || (error instanceof TheseusError && error.retryable);
+      // What is no answer of the registry's is the platform's: throttled, or timed out.
+      const mayPass = error instanceof Forbidden || !(error instanceof TheseusError) || error.retryable;
       if (!mayPass || performance.now() > deadline) throw error;
       await sleep(ASK_AGAIN_MS);
     }

@@ -25,7 +25,7 @@ const report = (err: unknown) => log.error({ event: "error", err });
 const gateway = once(async () => {
   const directory = openDirectory();
   const leaders = new DirectoryLeaders(directory);
-  const { deployment } = await directory.registry();
+  const deployment = await directory.deployment();
   const privateKey = await directory.privateKey("gateway");
   const mint = minter({ by: "gateway", privateKey, deployment, now: Date.now });
   const token = (machine: string) => mint(machine, "use").token;

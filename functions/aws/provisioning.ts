@@ -20,14 +20,14 @@ export interface Provisioning
 /** @throws Unavailable while there is no registry yet. */
 export async function openProvisioning(): Promise<Provisioning> {
   const directory = openDirectory();
-  const { address } = await directory.registry();
+  const { address, deployment } = await directory.registry();
   const fetch = signedFetch();
   return {
     directory,
     fetch,
     registry: registryClient(address, fetch),
     queue: openQueue(),
-    tables: openTables(),
+    tables: openTables(deployment),
     launcher: new EcsLauncher({
       cluster: environment("THESEUS_CLUSTER"),
       service: environment("THESEUS_SERVICE"),
@@ -43,10 +43,12 @@ export function openQueue(): SqsQueue {
   return new SqsQueue({ url, region: environment("AWS_REGION"), place: awsPlace("SQS") });
 }
 
-export function openTables(): DynamodbTables {
+/** `birth`: of this deployment (the directory's `deployment`); undefined: of whichever has the name. */
+export function openTables(birth?: string): DynamodbTables {
   const log = functionLog("tables");
   return new DynamodbTables({
     deployment: environment("THESEUS_DEPLOYMENT"),
+    birth,
     regions: listOf("THESEUS_REGIONS"),
     isProtected: environment("THESEUS_PROTECTED") === "true",
     place: awsPlace("DYNAMODB"),

@@ -27,6 +27,7 @@ import { beginDynamodbTable, dynamodbClient, incarnationOf } from "../storage/dy
 import { awsTrouble } from "./aws-trouble.ts";
 import type { Tables, TaggedTable } from "./tables.ts";
 
+const KIND = "dynamodb";
 /** Whether a table may be deleted right after its protection was taken back is up to DynamoDB. */
 const DELETE_ATTEMPTS_MAX = 5;
 const BETWEEN_ATTEMPTS_MS = 500;
@@ -34,6 +35,11 @@ const BETWEEN_ATTEMPTS_MS = 500;
 export interface DynamodbTablesOptions {
   /** The deployment's name: lower-case letters, digits and "-". */
   readonly deployment: string;
+  /**
+   * 128 random bits: which of those that ever had this name. Its tables alone are listed and deleted, since no other
+   * registry knows which of them are needed. Undefined: whichever.
+   */
+  readonly birth?: string | undefined;
   /** Where tables are made: at least one. */
   readonly regions: readonly string[];
   /** Tables are born with deletion protection, and get point-in-time recovery. */
@@ -48,14 +54,27 @@ interface Place {
   readonly name: string;
 }
 
+type Tags = Readonly<Record<string, string>>;
+
+interface Found {
+  readonly table: TableDescription;
+  /** It has all the tags. */
+  readonly isOurs: boolean;
+  /** It has those of a deployment of this name. */
+  readonly isNamesake: boolean;
+}
+
 export class DynamodbTables implements Tables {
   readonly #options: DynamodbTablesOptions;
-  readonly #tags: Readonly<Record<string, string>>;
+  readonly #tags: Tags;
+  readonly #namesakes: Tags;
   readonly #clients = new Map<string, DynamoDBClient>();
 
   constructor(options: DynamodbTablesOptions) {
     this.#options = options;
-    this.#tags = { "theseus:deployment": options.deployment, "theseus:part": "acceptor" };
+    const { deployment, birth } = options;
+    this.#namesakes = { "theseus:deployment": deployment, "theseus:part": "acceptor" };
+    this.#tags = { ...this.#namesakes, ...(birth === undefined ? {} : { "theseus:birth": birth }) };
   }
 
   /** Where a Region does nothing, it is the next best one's turn: a repair must not wait for the Region that is down. */
@@ -75,8 +94,10 @@ export class DynamodbTables implements Tables {
     throw new AggregateError(troubles, troubles.map(({ message }) => message).join("; "));
   }
 
-  async isReady({ id, location, incarnation }: AcceptorServer): Promise<boolean> {
+  async isReady({ id, kind, location, incarnation }: AcceptorServer): Promise<boolean> {
     const place = this.#placeOf(id, location);
+    // On record by another kind, it could be opened by nobody.
+    if (kind !== KIND) throw new Invalid("invalid_request", `${location} is not of the kind ${kind}`);
     const table = await this.#describe(place);
     if (table?.TableStatus !== "ACTIVE" || incarnationOf(table) !== incarnation) return false;
     return !this.#options.isProtected || this.#switchBackupsOn(place);
@@ -100,14 +121,26 @@ export class DynamodbTables implements Tables {
     return table !== undefined && incarnationOf(table) === incarnation;
   }
 
-  async list(except: ReadonlySet<AcceptorId>): Promise<readonly TaggedTable[]> {
+  list(except: ReadonlySet<AcceptorId>): Promise<readonly TaggedTable[]> {
+    return this.#list(except, ({ isOurs }) => isOurs);
+  }
+
+  /** Those of another deployment that has, or had, this one's name. */
+  others(): Promise<readonly TaggedTable[]> {
+    return this.#list(new Set(), ({ isOurs, isNamesake }) => isNamesake && !isOurs);
+  }
+
+  async #list(
+    except: ReadonlySet<AcceptorId>,
+    isWanted: (found: Found) => boolean,
+  ): Promise<readonly TaggedTable[]> {
     const listed: TaggedTable[] = [];
     for (const region of this.#options.regions)
       for await (const name of this.#namesIn(region)) {
         const id = this.#idOf(name);
         if (id === undefined || except.has(id)) continue;
         const found = await this.#find({ region, name });
-        if (!found?.isOurs) continue;
+        if (found === undefined || !isWanted(found)) continue;
         const ageMs = Date.now() - (found.table.CreationDateTime?.getTime() ?? Date.now());
         listed.push({ id, location: `${region}/${name}`, ageMs });
       }
@@ -125,7 +158,7 @@ export class DynamodbTables implements Tables {
     const record = await this.#ask("a table cannot be made", "CreateTable", region, (client) =>
       beginDynamodbTable(client, born),
     );
-    return { id, kind: "dynamodb", ...record };
+    return { id, kind: KIND, ...record };
   }
 
   /** Whether that is done. Said again, it changes nothing. */
@@ -171,12 +204,12 @@ export class DynamodbTables implements Tables {
     );
   }
 
-  /** Undefined: there is none. `isOurs`: it has the tags. */
-  async #find(place: Place): Promise<{ table: TableDescription; isOurs: boolean } | undefined> {
+  /** Undefined: there is none. */
+  async #find(place: Place): Promise<Found | undefined> {
     const table = await this.#describe(place);
     if (table === undefined) return undefined;
     try {
-      return { table, isOurs: await this.#isOurs(place, table) };
+      return { table, ...(await this.#whose(place, table)) };
     } catch (error) {
       // To the tags of one that was deleted meanwhile, access is denied.
       if ((await this.#describe(place)) === undefined) return undefined;
@@ -197,11 +230,13 @@ export class DynamodbTables implements Tables {
     });
   }
 
-  async #isOurs({ region, name }: Place, { TableArn }: TableDescription): Promise<boolean> {
+  async #whose({ region, name }: Place, { TableArn }: TableDescription): Promise<Omit<Found, "table">> {
     const tags = await this.#ask(`${name}'s tags cannot be read`, "ListTagsOfResource", region, (client) =>
       tagsOf(client, TableArn),
     );
-    return Object.entries(this.#tags).every(([key, value]) => tags === undefined || tags.get(key) === value);
+    const bears = (wanted: Tags) =>
+      Object.entries(wanted).every(([key, value]) => tags === undefined || tags.get(key) === value);
+    return { isOurs: bears(this.#tags), isNamesake: bears(this.#namesakes) };
   }
 
   async *#namesIn(region: string): AsyncGenerator<string> {
@@ -239,8 +274,9 @@ export class DynamodbTables implements Tables {
 
   /** @throws Invalid for a table by another name than this deployment gives. */
   #placeOf(id: AcceptorId, location: string): Place {
-    const [region = "", name = ""] = location.split("/");
-    if (region === "" || name !== this.#nameOf(id) || this.#idOf(name) !== id)
+    const [region = "", name = "", ...rest] = location.split("/");
+    const isOurs = name === this.#nameOf(id) && this.#idOf(name) === id;
+    if (region === "" || rest.length > 0 || !isOurs)
       throw new Invalid(
         "invalid_request",
         `${location} is no table of the deployment ${this.#options.deployment}: nothing is done with it`,

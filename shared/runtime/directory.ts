@@ -6,6 +6,7 @@
  * Where the registry is only moves on, and in all places: what only an older configuration used is deleted once the
  * newer one is pointed to, so a place that did not hear of it would point to what is gone.
  */
+import { randomBytes } from "node:crypto";
 import { Invalid, type TheseusError, Unavailable, VersionSkew } from "../errors.ts";
 import type { Configuration } from "../protocol/configuration.ts";
 import type { LeaderServer } from "../protocol/registry.ts";
@@ -17,6 +18,7 @@ import type { SignerName, TokenKeys } from "./tokens/signers.ts";
 
 const FORMAT = 1;
 const REGISTRY = "registry";
+const DEPLOYMENT = "deployment";
 const LEADERS = "leaders";
 const TOKENS = "tokens";
 /** Each in an item of its own, which one role may read. */
@@ -32,6 +34,11 @@ export interface RegistryPlace extends Pointer {
   readonly address: string;
   /** What the registry began with: a constant of its life. */
   readonly first: Configuration;
+}
+
+interface KeptDeployment {
+  readonly format: number;
+  readonly deployment: string;
 }
 
 interface LeadersHint {
@@ -61,7 +68,10 @@ export class Directory {
     this.#places = [first, ...others];
   }
 
-  /** The newest that any place tells. @throws Unavailable when none answers, or none was made yet. */
+  /**
+   * The newest that any place tells. @throws Unavailable when none answers, or none was made yet; Invalid when they tell
+   * of different registries.
+   */
   async registry(): Promise<RegistryPlace> {
     const read = await Promise.allSettled(this.#places.map(readRegistry));
     const found = newest(read.flatMap((each) => (each.status === "fulfilled" ? (each.value ?? []) : [])));
@@ -70,10 +80,30 @@ export class Directory {
     throw failure ?? new Unavailable("unavailable", `${this.#names} names no registry yet: deploy first`);
   }
 
-  /** Undefined: none was made. @throws Unavailable unless every place answers. */
+  /** Its random id, which never changes: from the nearest place. @throws Unavailable when no place answers, or none has it. */
+  async deployment(): Promise<string> {
+    return (await this.#first<RegistryPlace>(REGISTRY)).deployment;
+  }
+
+  /** Undefined: none was made. @throws Unavailable unless every place answers; Invalid as `registry` does. */
   async find(): Promise<RegistryPlace | undefined> {
     const read = await Promise.all(this.#places.map(readRegistry));
     return newest(read.filter((each) => each !== undefined));
+  }
+
+  /**
+   * The deployment's 128 random bits: drawn once, and the same in all places, before anything is made for it, so that
+   * whatever is made can bear them. @throws Unavailable unless every place takes them.
+   */
+  async makeDeployment(): Promise<string> {
+    const known = await this.find();
+    if (known !== undefined) return known.deployment;
+    const text = await this.#makeOnce(DEPLOYMENT, () => {
+      const deployment = randomBytes(16).toString("hex");
+      return JSON.stringify({ format: FORMAT, deployment } satisfies KeptDeployment);
+    });
+    const { deployment } = parsed(this.#places[0].place, text) as unknown as KeptDeployment;
+    return deployment;
   }
 
   /**
@@ -101,16 +131,19 @@ export class Directory {
     await this.#change((known) => (known.address === address ? undefined : { ...known, address }));
   }
 
-  /** Those that lived when the registry last said so. @throws Unavailable when no place answers. */
+  /** Those that lived when the registry last said so, as the nearest place has it. @throws Unavailable when none answers. */
   async leaders(): Promise<readonly LeaderServer[]> {
-    let failure: unknown;
+    const failures: unknown[] = [];
     for (const documents of this.#places)
       try {
-        return hintIn(documents, (await documents.read(LEADERS))?.text)?.leaders ?? [];
+        // One that was made anew has heard nothing yet, which does not say that there are none.
+        const hint = hintIn(documents, (await documents.read(LEADERS))?.text);
+        if (hint !== undefined) return hint.leaders;
       } catch (error) {
-        failure = error;
+        failures.push(error);
       }
-    throw failure;
+    if (failures.length === this.#places.length) throw failures[0];
+    return [];
   }
 
   /** `slot`: that the registry had executed. A hint: places that cannot be written are left. @throws when none can. */
@@ -156,15 +189,21 @@ export class Directory {
   }
 
   async #makeKey(of: SignerName): Promise<string> {
-    const read = await Promise.all(this.#places.map((documents) => documents.read(PRIVATE[of])));
-    const made =
-      read.find((found) => found !== undefined)?.text ??
-      JSON.stringify({ format: FORMAT, privateKey: newPrivateKey() } satisfies KeptKey);
-    const [first, ...others] = this.#places;
-    const stands = await update(first, PRIVATE[of], (text) => (text === undefined ? made : undefined));
-    for (const documents of others) await write(documents, PRIVATE[of], stands as string);
-    const { privateKey } = parsed(first.place, stands as string) as unknown as KeptKey;
+    const text = await this.#makeOnce(PRIVATE[of], () =>
+      JSON.stringify({ format: FORMAT, privateKey: newPrivateKey() } satisfies KeptKey),
+    );
+    const { privateKey } = parsed(this.#places[0].place, text) as unknown as KeptKey;
     return signerOf(privateKey).publicKey;
+  }
+
+  /** What stands in all places then: what any of them had, whoever made it, or else something fresh. */
+  async #makeOnce(name: string, fresh: () => string): Promise<string> {
+    const read = await Promise.all(this.#places.map((documents) => documents.read(name)));
+    const made = read.find((found) => found !== undefined)?.text ?? fresh();
+    const [first, ...others] = this.#places;
+    const stands = await update(first, name, (text) => (text === undefined ? made : undefined));
+    for (const documents of others) await write(documents, name, stands as string);
+    return stands as string;
   }
 
   /** From the nearest place that has it. */
@@ -202,7 +241,14 @@ export class Directory {
   }
 }
 
+/** @throws Invalid when they are not all of one registry: each has tables that the others do not know of. */
 function newest(places: readonly RegistryPlace[]): RegistryPlace | undefined {
+  const registries = new Set(places.map(({ deployment }) => deployment));
+  if (registries.size > 1)
+    throw new Invalid(
+      "invalid_request",
+      `the places of the directory name different registries (${[...registries].join(", ")}): each of these is a deployment of its own, so give them different names`,
+    );
   return places.reduce<RegistryPlace | undefined>(
     (best, each) =>
       best !== undefined && best.configuration.number >= each.configuration.number ? best : each,

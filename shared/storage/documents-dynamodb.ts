@@ -5,7 +5,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   ConditionalCheckFailedException,
+  ContinuousBackupsUnavailableException,
   DeleteTableCommand,
+  DescribeTableCommand,
   type DynamoDBClient,
   GetItemCommand,
   PutItemCommand,
@@ -27,6 +29,9 @@ import { describe, meaningOf } from "./dynamodb-error.ts";
 const ATTEMPTS_MAX = 5;
 /** Tables come and go within seconds; AWS promises nothing. */
 const TABLE_SECONDS_MAX = 120;
+/** For a while after its birth a table's backups cannot be switched on. */
+const BACKUPS_MS_MAX = 120_000;
+const BACKUPS_AGAIN_MS = 1_000;
 
 /** `location`: `region/table`. @throws RangeError for one of another form, and when nothing says where AWS is. */
 export function dynamodbDocuments(location: string): Documents {
@@ -38,8 +43,8 @@ export function dynamodbDocuments(location: string): Documents {
 export async function makeDocumentsTable(location: string, options: Omit<NewTable, "name">): Promise<void> {
   const { client, table } = placeOf(location);
   try {
-    await createUnlessThere(client, { ...options, name: table });
-    if (options.isProtected) await client.send(new UpdateContinuousBackupsCommand(backupsOf(table)));
+    await patiently(location, () => createUnlessThere(client, { ...options, name: table }));
+    if (options.isProtected) await patiently(location, () => switchBackupsOn(client, table));
   } finally {
     client.destroy();
   }
@@ -54,8 +59,21 @@ async function createUnlessThere(client: DynamoDBClient, table: NewTable): Promi
   }
 }
 
-function backupsOf(TableName: string) {
-  return { TableName, PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } };
+/** Said again, it changes nothing. */
+async function switchBackupsOn(client: DynamoDBClient, TableName: string): Promise<void> {
+  const PointInTimeRecoverySpecification = { PointInTimeRecoveryEnabled: true };
+  const on = new UpdateContinuousBackupsCommand({ TableName, PointInTimeRecoverySpecification });
+  const deadline = performance.now() + BACKUPS_MS_MAX;
+  for (;;) {
+    try {
+      await client.send(on);
+      return;
+    } catch (error) {
+      const isTooEarly = error instanceof ContinuousBackupsUnavailableException;
+      if (!isTooEarly || performance.now() > deadline) throw error;
+      await sleep(BACKUPS_AGAIN_MS);
+    }
+  }
 }
 
 /** Gone for good when it resolves, whatever protected it, and also when there was none. */
@@ -63,7 +81,10 @@ export async function deleteDocumentsTable(location: string): Promise<void> {
   const { client, table } = placeOf(location);
   const TableName = table;
   try {
-    await client.send(new UpdateTableCommand({ TableName, DeletionProtectionEnabled: false }));
+    const { Table } = await client.send(new DescribeTableCommand({ TableName }));
+    // What is to change nothing may be refused.
+    if (Table?.DeletionProtectionEnabled)
+      await client.send(new UpdateTableCommand({ TableName, DeletionProtectionEnabled: false }));
     await waitUntilTableExists({ client, maxWaitTime: TABLE_SECONDS_MAX }, { TableName });
     await client.send(new DeleteTableCommand({ TableName }));
     await waitUntilTableNotExists({ client, maxWaitTime: TABLE_SECONDS_MAX }, { TableName });
@@ -86,7 +107,7 @@ class DynamodbDocuments implements Documents {
   }
 
   read(name: string): Promise<Document | undefined> {
-    return this.#patiently(async () => {
+    return patiently(this.place, async () => {
       const TableName = this.#table;
       const command = new GetItemCommand({ TableName, Key: { pk: { S: name } }, ConsistentRead: true });
       const { Item } = await this.#client.send(command);
@@ -107,7 +128,7 @@ class DynamodbDocuments implements Documents {
             ConditionExpression: "vn = :after",
             ExpressionAttributeValues: { ":after": { N: String(after) } },
           };
-    return this.#patiently(async () => {
+    return patiently(this.place, async () => {
       try {
         await this.#client.send(new PutItemCommand({ TableName: this.#table, Item, ...condition }));
         return true;
@@ -121,15 +142,16 @@ class DynamodbDocuments implements Documents {
   close(): void {
     this.#client.destroy();
   }
+}
 
-  async #patiently<Result>(act: () => Promise<Result>): Promise<Result> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await act();
-      } catch (error) {
-        if (meaningOf(error) !== "passing" || attempt === ATTEMPTS_MAX) throw unusable(this.place, error);
-        await sleep(backoffMs(attempt, Math.random));
-      }
+/** @throws Unavailable when what is wrong does not pass. */
+async function patiently<Result>(place: string, act: () => Promise<Result>): Promise<Result> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await act();
+    } catch (error) {
+      if (meaningOf(error) !== "passing" || attempt === ATTEMPTS_MAX) throw unusable(place, error);
+      await sleep(backoffMs(attempt, Math.random));
     }
   }
 }

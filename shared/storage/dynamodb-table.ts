@@ -18,6 +18,8 @@ import {
 /** Tables are there within seconds; AWS promises nothing. */
 const CREATE_SECONDS_MAX = 120;
 const LOOK_SECONDS_MAX = 5;
+/** No item has it: whoever may use a table at all may ask for it (infra/permissions.ts). */
+export const NOBODYS_KEY = "-";
 
 export interface NewTable {
   /** Never used before: names hold 128 random bits. 3 to 255 of A–Z, a–z, 0–9, "_", "-" and ".". */
@@ -74,7 +76,8 @@ export async function incarnationNow(client: DynamoDBClient, TableName: string):
   } catch (error) {
     if (!(error instanceof ResourceNotFoundException)) throw error;
     // DescribeTable may be behind for a moment, and a table must not be called lost for that: a read is not.
-    await client.send(new GetItemCommand({ TableName, Key: { pk: { S: "-" } }, ConsistentRead: true }));
+    const Key = { pk: { S: NOBODYS_KEY } };
+    await client.send(new GetItemCommand({ TableName, Key, ConsistentRead: true }));
     throw new Error(`DescribeTable does not know ${TableName} yet`);
   }
 }

@@ -7,7 +7,7 @@ import {
   dynamodbDocuments,
   makeDocumentsTable,
 } from "../../shared/storage/documents-dynamodb.ts";
-import { FaultyDynamodb, faults } from "../support/faulty-dynamodb.ts";
+import { answering, errorAnswer, FaultyDynamodb, faults } from "../support/faulty-dynamodb.ts";
 import { placeOf, pointerOf } from "../support/registry-places.ts";
 
 const REGIONS = ["us-east-1", "eu-central-1"];
@@ -80,4 +80,19 @@ describe.each([
     await directory().move(pointerOf(2, "r1", "r2", "r4"));
     expect((await directory().registry()).configuration.number).toBe(2);
   });
+});
+
+test("a directory that is to be protected waits until its backups can be switched on", async () => {
+  const before = await FaultyDynamodb.before(inject("ministack")).listen();
+  onTestFinished(() => before.close());
+  vi.stubEnv("AWS_ENDPOINT_URL_DYNAMODB", before.url);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  const location = `us-east-1/theseus-${randomBytes(8).toString("hex")}-directory`;
+  onTestFinished(() => deleteDocumentsTable(location));
+  // As AWS answers for seconds after a table's birth.
+  const tooEarly = answering(errorAnswer("ContinuousBackupsUnavailableException"));
+  before.fault("CreateTable", faults.loseReply);
+  before.fault("UpdateContinuousBackups", tooEarly, answering(errorAnswer("ThrottlingException")), tooEarly);
+  await makeDocumentsTable(location, { tags, isProtected: true });
+  expect(before.operations.filter((operation) => operation === "UpdateContinuousBackups")).toHaveLength(4);
 });

@@ -1,6 +1,6 @@
 /** The functions together, on MiniStack: from a bootstrap to a machine that commits, and what may go wrong on the way. */
 import { randomBytes } from "node:crypto";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, onTestFinished, test, vi } from "vitest";
 import { bank } from "../../examples/bank.ts";
 import { machineCode } from "../../shared/machine.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
@@ -179,6 +179,21 @@ test("whoever may ask the registry gets a token that leaders take", async () => 
   });
 });
 
+test("with its directory lost, a deployment is not begun anew, which would take all of its tables for orphans", async () => {
+  const deployment = await newDeployment(THREE);
+  const { bootstrap, locations, name, tables } = deployment;
+  await bootstrap();
+  await provisioned(deployment, 4);
+  const before = (await tables.list(new Set())).map(({ id }) => id).sort();
+  await deleteDocumentsTable(locations[0] as string);
+  for (const RequestType of ["Update", "Create"])
+    expect(await bootstrap({ RequestType, PhysicalResourceId: `theseus-${name}` })).toMatchObject({
+      Status: "FAILED",
+      Reason: expect.stringMatching(/restore (its|the) directory/),
+    });
+  expect((await tables.list(new Set())).map(({ id }) => id).sort()).toEqual(before);
+});
+
 test("in two Regions: tables in both, and a directory that is lost in one is made and filled again", async () => {
   const regions = ["us-east-1", "eu-central-1"];
   const { bootstrap, directory, directories, locations, name } = await newDeployment(THREE, regions);
@@ -193,6 +208,27 @@ test("in two Regions: tables in both, and a directory that is lost in one is mad
   const keys = await Promise.all(directories.map((each) => each.keys()));
   expect(keys[0]).toEqual(keys[1]);
   for (const each of directories) expect((await each.registry()).deployment).toBe(deployment);
+});
+
+test("a Region that has tables cannot be left out, and a change of the stack founds no other deployment", async () => {
+  const regions = ["us-east-1", "eu-central-1"];
+  const { bootstrap, tables, locations, name } = await newDeployment(THREE, regions);
+  const update = { RequestType: "Update", PhysicalResourceId: `theseus-${name}` };
+  expect(await bootstrap(update)).toMatchObject({
+    Status: "FAILED",
+    Reason: expect.stringContaining("says where the registry is"),
+  });
+  expect(await tables.list(new Set())).toEqual([]);
+  await bootstrap();
+  vi.stubEnv("THESEUS_REGIONS", regions[0]);
+  vi.stubEnv("THESEUS_DIRECTORY", locations[0]);
+  expect(await bootstrap(update)).toMatchObject({
+    Status: "FAILED",
+    Reason: expect.stringContaining("eu-central-1/theseus-"),
+  });
+  vi.stubEnv("THESEUS_REGIONS", regions.join(","));
+  vi.stubEnv("THESEUS_DIRECTORY", locations.join(","));
+  expect(await bootstrap(update)).toMatchObject({ Status: "SUCCESS" });
 });
 
 test("the registry's own tables, lost one after another, are replaced by the sweeps", async () => {

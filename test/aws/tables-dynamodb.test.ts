@@ -102,6 +102,32 @@ describe("a table of DynamoDB", () => {
     expect(await tables.list(new Set())).toEqual([]);
   });
 
+  test("of a deployment that had the same name is not listed, and not deleted", async () => {
+    const deployment = newName();
+    const [before, now] = ["a", "b"].map((digit) => open({ deployment, birth: digit.repeat(32) })) as [
+      DynamodbTables,
+      DynamodbTables,
+    ];
+    const table = await before.create([]);
+    const nameless = await open({ deployment }).create([]);
+    const own = await now.create([]);
+    expect((await now.list(new Set())).map(({ id }) => id)).toEqual([own.id]);
+    const others = (await now.others()).map(({ id }) => id).sort();
+    expect(others).toEqual([table.id, nameless.id].sort());
+    await expect(now.delete(table)).rejects.toThrow("it is not deleted");
+    expect(await before.has(table)).toBe(true);
+  });
+
+  test.each(["has", "delete", "isReady"] as const)(
+    "at a place that is more than a Region and a name: %s refuses",
+    async (what) => {
+      const tables = open({ deployment: newName() });
+      const table = await tables.create([]);
+      const forged = { ...table, location: `${table.location}/more` };
+      await expect(tables[what](forged)).rejects.toThrow("nothing is done with it");
+    },
+  );
+
   test.each(["has", "delete", "isReady"] as const)(
     "by another deployment's name: %s refuses",
     async (what) => {
@@ -144,6 +170,12 @@ describe("a table of DynamoDB", () => {
     await expect(tables.list(new Set())).rejects.toThrow("the role may not do dynamodb:ListTagsOfResource");
     await expect(tables.delete(table)).rejects.toThrow("the role may not do dynamodb:ListTagsOfResource");
     expect(await tables.has(table)).toBe(true);
+  });
+
+  test("is not ready as one of another kind, which nobody could open", async () => {
+    const tables = open({ deployment: newName() });
+    const table = { ...(await tables.create([])), kind: "sqlite" };
+    await expect(tables.isReady(table)).rejects.toThrow("not of the kind sqlite");
   });
 
   test("of another birth is not there", async () => {

@@ -1,7 +1,13 @@
 /** Who may do what is reviewed as a whole: a change of any right is a change of the golden file, and is seen. */
 import { ArnPrincipal, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { describe, expect, it } from "vitest";
-import { callersOf, type Right, rightsOf } from "./statements.ts";
+import { HEAD } from "../../shared/protocol/acceptor.ts";
+import type { MachineId } from "../../shared/protocol/configuration.ts";
+import { REGISTRY } from "../../shared/runtime/registry/registry-service.ts";
+import { NOBODY } from "../../shared/runtime/repair/prober.ts";
+import { partitionKey } from "../../shared/storage/dynamodb-items.ts";
+import { NOBODYS_KEY } from "../../shared/storage/dynamodb-table.ts";
+import { callersOf, mayTouch, type Right, rightsOf } from "./statements.ts";
 import { bank, resourcesOf } from "./synthesize.ts";
 
 const production = bank();
@@ -21,10 +27,10 @@ const granted = bank(
 /** Right by right, since some have no narrower form: what was looked at, and found to be as narrow as it can be. */
 const REVIEWED_WILDCARDS: readonly [of: string, sid: string][] = [
   ["TheseusProvisioningProvisionerRole", "FindOrphans"], // ListTables knows no resource
-  ["TheseusBootstrapJobRole", "FindTables"],
   ["TheseusProvisioningSweeperRole", "FindOrphans"],
   ["TheseusProvisioningProvisionerRole", "FindLeaders"], // ListTasks knows no resource, but a cluster
   ["TheseusProvisioningSweeperRole", "FindLeaders"],
+  ["TheseusBootstrapJobRole", "FindTables"],
   ["TheseusGatewayJobRole", "JoinNetwork"], // interfaces have no names; the function's own code is denied them
 ];
 
@@ -115,6 +121,28 @@ describe("the policies", () => {
         .map(({ of }) => of);
     expect(readers("key/registry")).toEqual(["TheseusRegistryJobRole", "TheseusBootstrapJobRole"]);
     expect(readers("key/gateway")).toEqual(["TheseusGatewayJobRole", "TheseusBootstrapJobRole"]);
+  });
+
+  it("let each job at the items that its code asks for, by the keys that it writes, and at no other's", () => {
+    const rights = rightsOf(production);
+    const keys = {
+      registrys: partitionKey(REGISTRY, HEAD),
+      machines: partitionKey("account/alice" as MachineId, HEAD),
+      likeness: partitionKey("registry/main2" as MachineId, HEAD),
+      probed: partitionKey(NOBODY, HEAD),
+      nobodys: NOBODYS_KEY,
+    };
+    const may = (role: string, verb: string) =>
+      Object.entries(keys).flatMap(([name, key]) =>
+        mayTouch(rights, `Theseus${role}Role`, `dynamodb:${verb}`, "theseus-bank-p-0123", key) ? [name] : [],
+      );
+    for (const verb of ["GetItem", "PutItem", "UpdateItem", "DeleteItem"]) {
+      const looks = verb === "GetItem" ? ["nobodys"] : [];
+      expect(may("Leaders", verb)).toEqual(["machines", "likeness", "probed", "nobodys"]);
+      expect(may("RegistryJob", verb)).toEqual(["registrys", ...looks]);
+      expect(may("BootstrapJob", verb)).toEqual(["registrys", ...looks]);
+      expect(may("GatewayJob", verb)).toEqual([]);
+    }
   });
 
   it("let nothing but a sandbox's bootstrap delete a directory", () => {

@@ -71,3 +71,36 @@ export function callersOf(template: TemplateJson): string[] {
   );
   return [...roles, ...functions, ...queues];
 }
+
+/**
+ * Whether IAM lets a role do that to the item of a table, as far as our policies' conditions go: `*` within names and
+ * keys, and an explicit denial before all else.
+ */
+export function mayTouch(
+  rights: readonly Right[],
+  role: string,
+  action: string,
+  table: string,
+  key: string,
+): boolean {
+  const matching = rights.filter(
+    ({ of, actions, resources, conditions }) =>
+      of === role &&
+      actions.includes(action) &&
+      resources.some((resource) => isLike(resource.split("/").at(-1) ?? "", table)) &&
+      conditions.every((condition) => keysIn(condition).some((pattern) => isLike(pattern, key))),
+  );
+  return matching.length > 0 && matching.every(({ effect }) => effect === "Allow");
+}
+
+/** @throws Error for a condition of another kind, which would be left out of account. */
+function keysIn(condition: string): readonly string[] {
+  const [, keys] = /^For(?:Any|All)Values?:StringLike dynamodb:LeadingKeys: (.*)$/.exec(condition) ?? [];
+  if (keys === undefined) throw new Error(`not understood here: ${condition}`);
+  return keys.split(", ");
+}
+
+function isLike(pattern: string, text: string): boolean {
+  const parts = pattern.split("*").map((part) => RegExp.escape(part));
+  return new RegExp(`^${parts.join(".*")}$`, "s").test(text);
+}

@@ -24,8 +24,11 @@ beforeEach(() => {
 });
 
 const directory = () => new Directory([documents]);
-const bootstrap = (more: Partial<Parameters<typeof bootstrapRegistry>[0]> = {}) =>
-  bootstrapRegistry({ directory: directory(), tables, open: tables.open, address: ADDRESS, ...more });
+const bootstrap = async (more: Partial<Parameters<typeof bootstrapRegistry>[0]> = {}) =>
+  bootstrapRegistry({
+    ...{ directory: directory(), deployment: await directory().makeDeployment(), address: ADDRESS },
+    ...{ tables, others: async () => [], open: tables.open, ...more },
+  });
 const pointed = async () => (await directory().registry()).acceptors.map(({ id }) => id).sort();
 
 /** What a function puts together when it starts. */
@@ -94,7 +97,6 @@ describe("a bootstrap", () => {
     const killed = {
       ...tables,
       create: tables.create.bind(tables),
-      list: tables.list.bind(tables),
       isReady: () => new Promise<never>(() => {}),
     };
     void bootstrap({ tables: killed as unknown as MemoryTables });
@@ -103,19 +105,14 @@ describe("a bootstrap", () => {
     const left = await tables.list(new Set(await pointed()));
     expect(left).toHaveLength(3);
   });
+});
 
-  test("founds no second registry whose sweeps would delete the first one's tables, when the directory is lost", async () => {
-    const { deployment } = await bootstrap();
-    const lost = documents;
-    documents = new MemoryDocuments("us-east-1/directory");
-    tables.ageMs = 3_600_000;
-    await expect(bootstrap()).rejects.toThrow(
-      "the directory names no registry, but there are 3 older tables",
-    );
-    expect([tables.stores.size, await directory().find()]).toEqual([3, undefined]);
-    documents = lost;
-    expect(await bootstrap(), "it was restored").toMatchObject({ deployment });
-  });
+test("a registry is not founded beside the tables of another one, whose directory was lost", async () => {
+  const stranger = { ...(await new MemoryTables().create()), ageMs: 0 };
+  await expect(bootstrap({ others: async () => [stranger] })).rejects.toThrow(stranger.location);
+  expect([tables.stores.size, await directory().find()]).toEqual([0, undefined]);
+  await bootstrap();
+  await expect(bootstrap({ others: async () => [stranger] })).resolves.toBeDefined();
 });
 
 describe("maintenance", () => {

@@ -32,6 +32,13 @@ describe("where the registry is", () => {
     expect((await directory.make(placeOf("c"))).deployment).toBe(deployment);
   });
 
+  test("is not what a place in reach waits for others with, when the deployment's id is all that is asked", async () => {
+    await directory.make(placeOf("a"));
+    there.read = () => new Promise(() => {});
+    expect(await directory.deployment()).toBe("a");
+    await expect(only(new MemoryDocuments("nowhere")).deployment()).rejects.toThrow("deploy first");
+  });
+
   test("is copied to a place that came later, and to one that was made anew", async () => {
     await only(there).make(placeOf("a"));
     expect((await directory.make(placeOf("b"))).deployment).toBe("a");
@@ -39,6 +46,30 @@ describe("where the registry is", () => {
     there.documents.clear();
     await directory.move(pointerOf(1, "r1", "r2", "r3"));
     expect((await only(there).registry()).deployment).toBe("a");
+  });
+
+  test("is not told, changed or made where the places name different registries", async () => {
+    await only(here).make(placeOf("a"));
+    await only(there).make(placeOf("b"));
+    await only(there).move(pointerOf(2, "r1", "r2", "r4"));
+    const acts = [
+      () => directory.find(),
+      () => directory.registry(),
+      () => directory.make(placeOf("c")),
+      () => directory.move(pointerOf(3, "r1", "r2", "r5")),
+      () => directory.makeDeployment(),
+    ];
+    for (const act of acts) await expect(act()).rejects.toThrow("different registries (a, b)");
+    expect((await only(here).registry()).deployment).toBe("a");
+  });
+
+  test("is preceded by the deployment's random bits, drawn once, whoever comes second", async () => {
+    const made = await Promise.all([directory.makeDeployment(), directory.makeDeployment()]);
+    expect(made).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/), made[0]]);
+    here.documents.clear();
+    expect(await directory.makeDeployment(), "as another place has them").toBe(made[0]);
+    await directory.make(placeOf("a"));
+    expect(await directory.makeDeployment(), "as the registry has them").toBe("a");
   });
 
   test("moves only forward, everywhere", async () => {
@@ -103,6 +134,14 @@ describe("the leaders", () => {
     await directory.tellLeaders([leaderServer("leader-1")], 5);
     for (const documents of [here, there])
       expect(await ids(only(documents))).toEqual(["leader-1", "leader-2"]);
+  });
+
+  test("are asked of another place where the nearest was made anew", async () => {
+    await directory.tellLeaders([leaderServer("leader-1")], 1);
+    here.documents.clear();
+    expect(await ids(directory)).toEqual(["leader-1"]);
+    there.isAway = true;
+    expect(await ids(directory)).toEqual([]);
   });
 
   test("are told to the places that there are, and asked of them", async () => {

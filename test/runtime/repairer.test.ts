@@ -5,7 +5,7 @@ import { Refused } from "../../shared/errors.ts";
 import type { MachineId } from "../../shared/protocol/configuration.ts";
 import type { Suspicion } from "../../shared/protocol/pool.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
-import { probeTables } from "../../shared/runtime/repair/prober.ts";
+import { NOBODY, probeTables } from "../../shared/runtime/repair/prober.ts";
 import { Repairer, type RepairerOptions } from "../../shared/runtime/repair/repairer.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { memoryStore } from "../../shared/storage/memory.ts";
@@ -127,10 +127,13 @@ test("a suspicion that nobody told this process of is found by its probes", asyn
   const table: Parameters<typeof start>[0] = { state: "active" };
   const { clock, counted, repairer, options } = start(table);
   const { registry, stores, ports } = options as unknown as RepairerOptions;
-  const quiet = { ...ports, ask() {} };
+  const asked = new Set<MachineId>();
+  const quiet = { ...ports, ask: (_: AcceptorId, machine: MachineId) => void asked.add(machine) };
   probeTables(registry, stores, quiet, () => repairer.pass());
   await clock.run(60_000);
   expect(counted.tries).toBe(0);
+  // A leader's role may read no item of the registry's.
+  expect([...asked]).toEqual([NOBODY]);
   table.state = "suspected";
   await clock.run(60_000);
   expect(counted.tries).toBeGreaterThan(0);

@@ -8,8 +8,6 @@ import type { AcceptorStore } from "../../shared/storage/store.ts";
 
 export class MemoryTables implements Tables {
   readonly stores = new Map<AcceptorId, MemoryStore>();
-  /** Of each. */
-  ageMs = 0;
 
   async create(): Promise<AcceptorServer> {
     const id = `p-${randomBytes(16).toString("hex")}` as AcceptorId;
@@ -32,7 +30,7 @@ export class MemoryTables implements Tables {
 
   async list(except: ReadonlySet<AcceptorId>): Promise<readonly TaggedTable[]> {
     const ids = [...this.stores.keys()].filter((id) => !except.has(id));
-    return ids.map((id) => ({ id, location: `us-east-1/${id}`, ageMs: this.ageMs }));
+    return ids.map((id) => ({ id, location: `us-east-1/${id}`, ageMs: 0 }));
   }
 
   /** The adapter; a table that is deleted is gone. */

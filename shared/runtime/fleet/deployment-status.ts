@@ -6,7 +6,7 @@ import { modeOf } from "../../protocol/quorum.ts";
 import type { DeploymentStatus, MachineStatus } from "../../wire.ts";
 import type { Led } from "../peers/message.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
-import { REGISTRY } from "../registry/registry-service.ts";
+import { NOBODY } from "../repair/prober.ts";
 import type { StorePool } from "../store-pool.ts";
 import type { Fleet } from "./fleet.ts";
 import type { Member } from "./member.ts";
@@ -89,7 +89,7 @@ async function acceptorStatus(
   stores: StorePool,
   machines: ReadonlySet<MachineId>,
 ): Promise<DeploymentStatus["acceptors"][number]> {
-  const [machine = REGISTRY] = machines;
+  const [machine = NOBODY] = machines;
   const outcomes = await inTime(
     stores.get(id)?.execute(machine, [{ verb: "read", key: HEAD }]) ?? Promise.resolve([]),
   );

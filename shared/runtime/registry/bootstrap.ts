@@ -4,7 +4,6 @@
  * on no record, which their tags tell, and the next one begins anew; of two at once the directory takes one, and the
  * other one removes its own.
  */
-import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Invalid, Unavailable } from "../../errors.ts";
 import type { ConfigurationNumber } from "../../protocol/ballot.ts";
@@ -12,7 +11,7 @@ import type { Configuration } from "../../protocol/configuration.ts";
 import { majority } from "../../protocol/quorum.ts";
 import type { AcceptorServer } from "../../protocol/registry.ts";
 import { REGISTRY_GEOMETRY } from "../../protocol/slot.ts";
-import type { Tables } from "../../provision/tables.ts";
+import type { Tables, TaggedTable } from "../../provision/tables.ts";
 import type { AcceptorStore } from "../../storage/store.ts";
 import type { Directory, RegistryPlace } from "../directory.ts";
 import { found } from "../found.ts";
@@ -25,12 +24,15 @@ const TABLES = 3;
 const LOOK_AGAIN_MS = 1_000;
 /** Tables are there within seconds; AWS promises nothing. */
 const READY_MS_MAX = 180_000;
-/** Longer than any bootstrap runs: what is older was not left behind by one that has just died. */
-const LEFT_BEHIND_MS_MAX = 15 * 60_000;
 
 export interface BootstrapOptions {
   readonly directory: Directory;
+  /** As the directory made it (`makeDeployment`). */
+  readonly deployment: string;
+  /** Of this deployment, and no other of its name. */
   readonly tables: Tables;
+  /** Those that another deployment of its name left. */
+  readonly others: () => Promise<readonly TaggedTable[]>;
   /** Chooses the adapter by the server's kind. */
   readonly open: (server: AcceptorServer) => AcceptorStore;
   /** Of the registry's function. */
@@ -39,8 +41,8 @@ export interface BootstrapOptions {
 
 /**
  * Where the registry is: founded now, or whenever it was. A place of the directory that has nothing is filled, and all
- * get the address. @throws Unavailable when it could not be done; said again, it goes on from what there is. Invalid when the
- * directory has forgotten a registry.
+ * get the address. @throws Unavailable when it could not be done; said again, it goes on from what there is. Invalid when
+ * there are tables of another registry of that name: this one would know nothing of what is in them.
  */
 export async function bootstrapRegistry(options: BootstrapOptions): Promise<RegistryPlace> {
   const { directory, tables, address } = options;
@@ -48,13 +50,19 @@ export async function bootstrapRegistry(options: BootstrapOptions): Promise<Regi
   const offered = known ?? (await foundNew(options));
   // Whoever does not know whether it was taken deletes nothing.
   const place = await directory.make(offered);
-  if (place.deployment !== offered.deployment) await remove(tables, offered.acceptors);
+  if (known === undefined && !isSame(place.first, offered.first)) await remove(tables, offered.acceptors);
   await directory.readdress(address);
   return { ...place, address };
 }
 
-async function foundNew({ tables, open, address }: BootstrapOptions): Promise<RegistryPlace> {
-  await assertNobodysTables(tables);
+/** Acceptors' names are used once. */
+function isSame(one: Configuration, other: Configuration): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+async function foundNew(options: BootstrapOptions): Promise<RegistryPlace> {
+  const { tables, open, address, deployment } = options;
+  await assertNoOthers(options);
   const acceptors: AcceptorServer[] = [];
   for (let count = 0; count < TABLES; count++) acceptors.push(await tables.create(acceptors));
   const quorums = majority(acceptors.map(({ id }) => id));
@@ -71,18 +79,16 @@ async function foundNew({ tables, open, address }: BootstrapOptions): Promise<Re
   } finally {
     await stores.close();
   }
-  const deployment = randomBytes(16).toString("hex");
   return { deployment, address, first, configuration: first, acceptors };
 }
 
-/** A second registry would know nothing of the first one's tables, and have them deleted as nobody's. */
-async function assertNobodysTables(tables: Tables): Promise<void> {
-  const old = (await tables.list(new Set())).filter(({ ageMs }) => ageMs > LEFT_BEHIND_MS_MAX);
-  const [first] = old;
-  if (first === undefined) return;
+/** A directory that was lost is found again by nobody: a registry that is founded in its place forgets all machines. */
+async function assertNoOthers(options: BootstrapOptions): Promise<void> {
+  const others = await options.others();
+  if (others.length === 0) return;
   throw new Invalid(
     "invalid_request",
-    `the directory names no registry, but there are ${old.length} older tables of this deployment (${first.location}, …): restore the directory if it was lost (docs/aws.md, "The directory is lost"); if nobody needs them, have them deleted (theseus aws destroy --delete-state)`,
+    `no directory names a registry, and there are tables of one that has this name: restore its directory, or give this deployment another name, or delete them (${others.map(({ location }) => location).join(", ")})`,
   );
 }
 

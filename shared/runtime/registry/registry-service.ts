@@ -39,7 +39,8 @@ const registryCode: MachineCode = {
   apply: (state, command, { time }) =>
     applyRegistry(state as RegistryState, command as RegistryCommand, { time, verify }),
   freeze: serialize,
-  thaw: deserialize,
+  // A snapshot of an earlier version lacks what was not known then.
+  thaw: (frozen) => ({ ...initialRegistry(), ...deserialize(frozen) }),
 };
 
 /** What hosts the registry that began with this configuration. */

@@ -33,7 +33,7 @@ const JOBS_OF_COMMAND: Readonly<Record<CommandType, readonly Job[]>> = {
 /** Calls that change something, beside commands; questions are everybody's. */
 const JOBS_OF_CALL: Readonly<Record<string, readonly Job[]>> = {
   "/v1/registry/reconfigure": ["leader", "operator"],
-  "/v1/registry/maintain": ["sweeper", "operator"],
+  "/v1/registry/maintain": ["sweeper", "bootstrap", "operator"],
   "/v1/tokens": ["operator"],
 };
 

@@ -3,13 +3,18 @@
  * Reads only, and few: an idle deployment writes nothing.
  */
 import { HEAD } from "../../protocol/acceptor.ts";
+import type { MachineId } from "../../protocol/configuration.ts";
 import type { Ports } from "../ports.ts";
 import type { RegistryClient } from "../registry/registry-client.ts";
-import { REGISTRY } from "../registry/registry-service.ts";
 import type { StorePool } from "../store-pool.ts";
 
 /** One small read of each table so often, and one question to the registry. */
 const PROBE_EVERY_MS = 5_000;
+/**
+ * No machine has that name, and no table that item: a leader may not look at the registry's (infra/permissions.ts), and
+ * what it is refused would be a table that never answers.
+ */
+export const NOBODY = "-/-" as MachineId;
 
 /** Until it is told to stop. `suspected`: some table is; whoever was told of that by nobody learns it here. */
 export function probeTables(
@@ -28,8 +33,8 @@ export function probeTables(
     for (const { id, state } of acceptors) if (state === "retired") void stores.drop(id);
     stores.learn(inService);
     if (inService.some(({ state }) => state === "suspected")) suspected();
-    // Any machine's Head will do: the answer only has to come.
-    for (const { id } of inService) ports.ask(id, REGISTRY, [{ verb: "read", key: HEAD }], () => {});
+    // The answer only has to come.
+    for (const { id } of inService) ports.ask(id, NOBODY, [{ verb: "read", key: HEAD }], () => {});
   };
   const again = (): void => {
     if (!isStopped)
