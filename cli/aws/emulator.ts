@@ -28,13 +28,16 @@ const STOP_MS_MAX = 15_000;
 const POLL_MS = 50;
 const SAID_MAX = 4_000;
 
-/** The child ends when its standard input does: even a SIGKILL of whoever started it leaves nothing behind. */
+/**
+ * The child ends when its standard input does: even a SIGKILL of whoever started it leaves nothing behind. What it
+ * started in its turn, and did not end, ends with it: all are of one process group, which is of nobody else.
+ */
 const GUARDED = `
   exec 3<&0; "$@" & child=$!
   (
     cat <&3 >/dev/null; kill $child 2>/dev/null
-    for second in 1 2 3 4 5 6 7 8 9 10; do kill -0 $child 2>/dev/null || exit; sleep 1; done
-    kill -9 $child
+    for second in 1 2 3 4 5 6 7 8 9 10; do kill -0 $child 2>/dev/null || break; sleep 1; done
+    kill -9 0
   ) >/dev/null 2>&1 &
   wait $child`;
 
@@ -70,7 +73,11 @@ export async function program(needs: string, [file, ...args]: readonly [string, 
 
 /** Resolves when it answers HTTP requests. @throws Unavailable with what it said, when it ends before that. */
 export async function startEmulator({ name, port, command, env }: Start): Promise<Emulator> {
-  const child = spawn("sh", ["-c", GUARDED, "sh", ...command], { env, stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn("sh", ["-c", GUARDED, "sh", ...command], {
+    env,
+    stdio: ["pipe", "pipe", "pipe"],
+    detached: true,
+  });
   let said = "";
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding("utf8").on("data", (text: string) => {
