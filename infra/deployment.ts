@@ -3,6 +3,7 @@
  * Regions, and which AWS it is for. Names are explicit, so that a policy can name what the stack does not own (tables
  * are made at run time), and so that one Region's stack can name what another's has without a reference to it.
  */
+import { createHash } from "node:crypto";
 import { Aws, Stack } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 
@@ -79,9 +80,25 @@ export const nameOf = {
   service: ({ name }: Deployment) => `theseus-${name}-leaders`,
   family: ({ name }: Deployment) => `theseus-${name}-leader`,
   function: ({ name }: Deployment, job: string) => `theseus-${name}-${job}`,
+  /** An account's roles are those of all Regions; `region` may be a token. */
+  role: ({ name }: Deployment, job: string, region: string) =>
+    `${shortened(`theseus-${name}-${job}`, ROLE_NAME_MAX - REGION_NAME_MAX - 1)}-${region}`,
   /** Of CloudWatch. */
   metrics: ({ name }: Deployment) => `Theseus/${name}`,
 };
+
+/** IAM's own limit, in characters. */
+const ROLE_NAME_MAX = 64;
+/** The longest are of 14; room is left for one, since a stack may learn its Region only when it is deployed. */
+const REGION_NAME_MAX = 16;
+const DIGEST_CHARACTERS = 8;
+
+/** Others stay others. */
+function shortened(name: string, charactersMax: number): string {
+  if (name.length <= charactersMax) return name;
+  const digest = createHash("sha256").update(name).digest("hex").slice(0, DIGEST_CHARACTERS);
+  return `${name.slice(0, charactersMax - DIGEST_CHARACTERS - 1)}-${digest}`;
+}
 
 /** In each of its Regions. */
 export function arnsOf(deployment: Deployment, service: string, resource: string): string[] {

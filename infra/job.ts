@@ -1,7 +1,7 @@
 /** A function of Lambda: its bundle, its log, and a role that is closed to grants from elsewhere. */
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Duration } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import { PolicyDocument, type PolicyStatement, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Architecture, Runtime } from "aws-cdk-lib/aws-lambda";
 import { NodejsFunction, type NodejsFunctionProps, OutputFormat } from "aws-cdk-lib/aws-lambda-nodejs";
@@ -40,6 +40,7 @@ export class Job extends Construct {
     const { deployment, job, description, permissions, environment, timeout, memoryMiB = 512 } = props;
     this.log = logGroup(this, "Log", deployment);
     this.role = new Role(this, "Role", {
+      roleName: nameOf.role(deployment, job, Stack.of(this).region),
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
       description: `${nameOf.function(deployment, job)}: ${description}`,
       inlinePolicies: {

@@ -5,7 +5,7 @@
  * The root file system cannot be written. Only the fetching container is root, since a Fargate volume is root's; it has
  * no capabilities, and ends before the leader's begins.
  */
-import { Duration } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import {
   AvailabilityZoneRebalancing,
   Capability,
@@ -154,6 +154,7 @@ export class Leaders extends Construct {
 
   #role(deployment: Deployment, bundles: Bundles | undefined): Role {
     const role = new Role(this, "Role", {
+      roleName: nameOf.role(deployment, "leader", Stack.of(this).region),
       assumedBy: new ServicePrincipal("ecs-tasks.amazonaws.com"),
       description: `${nameOf.family(deployment)}: leads machines`,
       inlinePolicies: {

@@ -1,10 +1,9 @@
 /** The registry: a function behind a Function URL that only IAM lets in. It has no idle cost and nothing to fail over. */
-import type { IRole } from "aws-cdk-lib/aws-iam";
 import { type FunctionUrl, FunctionUrlAuthType } from "aws-cdk-lib/aws-lambda";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import { Construct } from "constructs";
 import { acknowledge, tablesByPrefix } from "./acknowledged.ts";
-import type { Deployment } from "./deployment.ts";
+import { type Deployment, nameOf } from "./deployment.ts";
 import { CALL_TIMEOUT, Job } from "./job.ts";
 import { describeAcceptors, leadRegistry, readDirectory, sendOrders, writeDirectory } from "./permissions.ts";
 
@@ -13,6 +12,9 @@ import { describeAcceptors, leadRegistry, readDirectory, sendOrders, writeDirect
  * frozen. A sandbox account may have no more than ten in all, and then none can be set aside; an emulator has no such end.
  */
 const CONCURRENCY = 2;
+
+/** Those that call it. */
+const CALLERS = ["leader", "provisioner", "sweeper", "bootstrap"];
 
 export class Registry extends Construct {
   readonly job: Job;
@@ -31,7 +33,10 @@ export class Registry extends Construct {
         ...leadRegistry(deployment),
         sendOrders(deployment),
       ],
-      environment: { THESEUS_QUEUE_URL: queue.queueUrl },
+      environment: {
+        THESEUS_QUEUE_URL: queue.queueUrl,
+        ...(deployment.emulator === undefined ? { THESEUS_ROLES: rolesOf(deployment) } : {}),
+      },
       timeout: CALL_TIMEOUT,
       memoryMiB: 1_024,
       ...(deployment.sandbox && deployment.emulator === undefined
@@ -41,12 +46,14 @@ export class Registry extends Construct {
     acknowledge(this.job.role, tablesByPrefix(deployment));
     this.url = this.job.function.addFunctionUrl({ authType: FunctionUrlAuthType.AWS_IAM });
   }
-  /**
-   * Tells it what each role is there for: then it takes from each only what its job is. Roles of other Regions' stacks
-   * are not known here, and an emulator names no roles: there IAM alone decides who may call it.
-   */
-  knowRoles(roles: Readonly<Record<string, IRole>>): void {
-    const text = Object.entries(roles).map(([job, role]) => `${role.roleName}=${job}`);
-    this.job.function.addEnvironment("THESEUS_ROLES", text.join(","));
-  }
+}
+
+/**
+ * What each role is there for, in every Region: then it takes from each only what its job is. An emulator names no roles:
+ * there IAM alone decides who may call it.
+ */
+function rolesOf(deployment: Deployment): string {
+  return deployment.regions
+    .flatMap((region) => CALLERS.map((job) => `${nameOf.role(deployment, job, region)}=${job}`))
+    .join(",");
 }

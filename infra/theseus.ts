@@ -181,18 +181,11 @@ export class Theseus extends InRegion {
     const regions = props.regions ?? [Stack.of(scope).region];
     super(scope, id, { ...props, regions, serves: true, tables: first.acceptors + spares });
     const { deployment, registry } = this;
-    const { founded, job } = new Bootstrap(this, "Bootstrap", {
+    const { founded } = new Bootstrap(this, "Bootstrap", {
       deployment,
       registry,
       settings: { acceptors: first.acceptors, spares, endorsements: "auto", machines: first },
     });
-    if (deployment.regions.length === 1 && deployment.emulator === undefined)
-      registry.knowRoles({
-        leader: this.leaders.service.taskDefinition.taskRole,
-        provisioner: this.provisioning.provisioner.role,
-        sweeper: this.provisioning.sweeper.role,
-        bootstrap: job.role,
-      });
     this.provisioning.start(founded);
     this.leaders.service.node.addDependency(founded);
     if (budget !== undefined && deployment.emulator === undefined)

@@ -51,8 +51,8 @@ const registry = once(async () => {
   const maintenance = new Maintenance({ service, ports, repairer, slots: SNAPSHOT_SLOTS, events });
   // Whom IAM lets in, where a stack says no more than that.
   const roles = process.env.THESEUS_ROLES;
-  const jobOf = roles ? callerByRole(jobsByRole(roles)) : undefined;
-  const app = serve({ maintain: () => maintenance.pass(), jobOf });
+  const callerOf = roles ? callerByRole(jobsByRole(roles)) : undefined;
+  const app = serve({ maintain: () => maintenance.pass(), callerOf });
   tokenRoute(app, minter({ by: "registry", privateKey, deployment, now: Date.now }));
   return app;
 });

@@ -24,6 +24,7 @@ import { tally } from "../support/tally.ts";
 const DEPLOYMENT = "d".repeat(32);
 const PEER = "a".repeat(32) as ProcessId;
 const NOW = 1_000_000;
+const MINUTE = 60_000;
 const MAIN = "/v1/machines/tally/main";
 const ADD = { command: { type: "add", amount: 1 } };
 const OPERATIONS = [
@@ -200,7 +201,29 @@ describe("a token is refused", () => {
     await expectRefusal(byPeer({ to: "https://127.0.0.1:1" }), "another leader");
     refusals = [];
     const { to, ...forAnybody } = claims({ machine: "*", right: "peer", to: address });
-    await expectRefusal(mintToken(PEER, peer, forAnybody), "another leader");
+    await expectRefusal(mintToken(PEER, peer, forAnybody), "does not say which leader");
+  });
+
+  it.each(["use", "operate"] as const)(
+    "of a leader to %s that is for another leader, or for none",
+    async (right) => {
+      const path = "/v1/leaders/leader-2/drain";
+      expect((await ask(byPeer({ right: "operate" }), path, {})).status).toBe(200);
+      await expectRefusal(byPeer({ right, to: "https://127.0.0.1:1" }), "another leader", path, {});
+      refusals = [];
+      const forAnybody = mintToken(PEER, peer, claims({ machine: "*", right }));
+      await expectRefusal(forAnybody, "does not say which leader", path, {});
+    },
+  );
+
+  it.each([
+    ["the gateway", byGateway, 16 * MINUTE],
+    ["the registry", byRegistry, 16 * MINUTE],
+    ["a leader", byPeer, 6 * 60 * MINUTE],
+  ])("that %s made good for longer than it may, clocks being apart", async (_, by, lifeMaxMs) => {
+    const expires = NOW + lifeMaxMs;
+    await expectRefusal(by({ expires: expires + 1 }), "is good for longer");
+    expect((await ask(by({ expires }), MAIN)).status).toBe(200);
   });
 
   it("of a leader that is not on record any more", async () => {

@@ -1,9 +1,32 @@
 /** Several Regions and several accounts: one stack each, and none refers to another's. */
 import { Stack } from "aws-cdk-lib";
 import { describe, expect, it } from "vitest";
+import { nameOf } from "../../infra/deployment.ts";
 import { Theseus, TheseusRegion } from "../../infra/index.ts";
+import { jobsByRole } from "../../shared/runtime/registry/caller.ts";
 import { rightsOf } from "./statements.ts";
-import { ACCOUNT, BANK, newApp, only, resourcesOf, templateOf, textOf } from "./synthesize.ts";
+import {
+  ACCOUNT,
+  BANK,
+  newApp,
+  only,
+  resourcesOf,
+  type TemplateJson,
+  templateOf,
+  textOf,
+} from "./synthesize.ts";
+
+/** Of those that are named; the one that starts a task's containers is CDK's. */
+function namesOfRoles(template: TemplateJson): string[] {
+  return resourcesOf(template, "AWS::IAM::Role").flatMap(
+    ([
+      ,
+      {
+        Properties: { RoleName },
+      },
+    ]) => (RoleName === undefined ? [] : [textOf(RoleName)]),
+  );
+}
 
 const REGIONS = ["eu-central-1", "eu-west-1", "us-east-1"];
 
@@ -70,9 +93,33 @@ describe("a deployment in several Regions", () => {
   });
 
   it("keeps roles apart, whose names are an account's and not a Region's", () => {
-    for (const template of templates)
-      for (const [, { Properties }] of resourcesOf(template, "AWS::IAM::Role"))
-        expect(Properties.RoleName).toBeUndefined();
+    const names = templates.flatMap(namesOfRoles);
+    expect(names).toHaveLength(6 + 5 + 5);
+    expect(new Set(names).size).toBe(names.length);
+  });
+
+  it("has every registry know the jobs of all Regions' roles", () => {
+    const told = templates.map((each) => {
+      const { Environment } = only(each, "AWS::Lambda::Function", "RegistryJobFunction").Properties;
+      return textOf((Environment as { Variables: Record<string, unknown> }).Variables.THESEUS_ROLES);
+    });
+    expect(new Set(told).size).toBe(1);
+    const jobs = jobsByRole(String(told[0]));
+    const callers = templates.flatMap(namesOfRoles).filter((name) => !/-(registry|gateway)-/.test(name));
+    expect(callers).toHaveLength(4 + 3 + 3);
+    for (const name of callers) expect(name).toContain(`theseus-bank-${jobs.get(name)}-`);
+  });
+
+  it.each(["a", "n".repeat(31)])("has names of roles that IAM takes, all different: %s", (name) => {
+    const deployment = { name, regions: ["ap-southeast-1"], sandbox: false, emulator: undefined };
+    const likeIt = { ...deployment, name: `${name.slice(0, -1)}m` };
+    const names = [deployment, likeIt].flatMap((one) =>
+      ["provisioner", "bootstrap"].flatMap((job) =>
+        ["ap-southeast-1", "ap-southeast-2"].map((region) => nameOf.role(one, job, region)),
+      ),
+    );
+    expect(new Set(names).size).toBe(8);
+    for (const each of names) expect(each).toMatch(/^theseus-[\w-]{1,56}$/);
   });
 
   it.each([

@@ -62,7 +62,7 @@ async function node({
       ...{ deployment, process, address, signer: keys.signer, now: Date.now },
       signatoryOf: async (by) => {
         const publicKey = keys.known.get(by);
-        return publicKey === undefined ? undefined : { publicKey, right: "peer" };
+        return publicKey === undefined ? undefined : { publicKey, right: "peer", lifeMaxMs: 86_400_000 };
       },
       refused: ({ message }) => refusals.push(message),
     });

@@ -1,11 +1,13 @@
 /** Who may say what to the registry, over its HTTP interface, by the roles that IAM names. */
 import { beforeEach, describe, expect, it, test } from "vitest";
 import { Invalid } from "../../shared/errors.ts";
-import type { RegistryCommand } from "../../shared/protocol/registry.ts";
+import type { ProcessId } from "../../shared/protocol/ballot.ts";
+import { type LeaderServer, type RegistryCommand, registrationText } from "../../shared/protocol/registry.ts";
 import { callerByRole, jobsByRole } from "../../shared/runtime/registry/caller.ts";
 import { registryInterface } from "../../shared/runtime/registry/registry-http.ts";
 import type { RegistryService } from "../../shared/runtime/registry/registry-service.ts";
-import { type Job, jobOfCaller } from "../../shared/runtime/registry/rights.ts";
+import { callerOf, type Job } from "../../shared/runtime/registry/rights.ts";
+import { newSigner } from "../../shared/runtime/signing.ts";
 
 const ROLES = jobsByRole(
   "Bank-Leader=leader, Bank-Provisioner=provisioner,Bank-Sweeper=sweeper,Bank-Boot=bootstrap",
@@ -17,7 +19,10 @@ const roleOf = {
   bootstrap: "Boot",
   operator: "Admin",
 };
-const arnOf = (job: Job) => `arn:aws:sts::123456789012:assumed-role/Bank-${roleOf[job]}/session`;
+/** ECS makes the task's id the name of its role's session. */
+const SESSION = "0f9de17a86a84fc8a6a4b8d9d3b7c1e2";
+const TASK = `arn:aws:ecs:eu-central-1:123456789012:task/theseus-bank/${SESSION}`;
+const arnOf = (job: Job) => `arn:aws:sts::123456789012:assumed-role/Bank-${roleOf[job]}/${SESSION}`;
 
 let executed: RegistryCommand["type"][];
 let reported: unknown[];
@@ -39,7 +44,7 @@ beforeEach(() => {
     },
   };
   const options = {
-    jobOf: callerByRole(ROLES),
+    callerOf: callerByRole(ROLES),
     maintain: async () => {},
     report: (error: unknown) => void reported.push(error),
   };
@@ -55,13 +60,23 @@ async function ask(userArn: string | undefined, path: string, body?: unknown): P
   return (await app.request(path, init, { requestContext: authorizer })).status;
 }
 
+function registration(task: string | undefined): RegistryCommand {
+  const { sign, publicKey } = newSigner();
+  const process = "a".repeat(32) as ProcessId;
+  const leader: LeaderServer = {
+    ...{ id: "leader-1", process, address: "https://10.0.1.7:4600/", publicKey },
+    ...(task === undefined ? {} : { task }),
+  };
+  return { type: "registerLeader", leader, proof: sign(registrationText(leader)) };
+}
+
 const COMMANDS = "/v1/registry/commands";
 const JOBS: readonly Job[] = ["leader", "provisioner", "sweeper", "bootstrap", "operator"];
 
 describe("what a role may say", () => {
   it.each<[Partial<Record<string, unknown>> & { readonly type: RegistryCommand["type"] }, readonly Job[]]>([
     [{ type: "registerMachine", machine: "bank/main", acceptors: 3 }, ["leader"]],
-    [{ type: "claimLeader", task: "task/1" }, ["leader"]],
+    [{ type: "claimLeader", task: TASK }, ["leader"]],
     [{ type: "complete", machine: "bank/main", configuration: 2 }, ["leader"]],
     [{ type: "suspectAcceptor", acceptor: "a", by: "x", why: "gone" }, ["leader", "sweeper"]],
     [{ type: "configure", spares: 2 }, ["bootstrap", "operator"]],
@@ -75,6 +90,21 @@ describe("what a role may say", () => {
       expect([job, await ask(arnOf(job), COMMANDS, command)]).toEqual([job, jobs.includes(job) ? 200 : 403]);
     expect(executed).toEqual(jobs.map(() => command.type));
     expect(reported.length).toBe(JOBS.length - jobs.length);
+  });
+
+  it.each([
+    "0f9de17a86a84fc8a6a4b8d9d3b7c1e3",
+    TASK.replace(SESSION, `1${SESSION}`),
+    `${TASK}/1`,
+    SESSION,
+    undefined,
+  ])("is for a leader no word of another task than its own: %s", async (task) => {
+    if (task !== undefined)
+      expect(await ask(arnOf("leader"), COMMANDS, { type: "claimLeader", task })).toBe(403);
+    expect(await ask(arnOf("leader"), COMMANDS, registration(task))).toBe(403);
+    expect(executed).toEqual([]);
+    expect(await ask(arnOf("leader"), COMMANDS, registration(TASK))).toBe(200);
+    expect(executed).toEqual(["registerLeader"]);
   });
 
   it("ends where it has other calls made", async () => {
@@ -92,8 +122,9 @@ describe("what a role may say", () => {
 
 test("a role is known by its name alone, and not by the session's, another account's kind of name, or its likeness", () => {
   const jobs = jobsByRole("Leader=leader");
-  expect(jobOfCaller("arn:aws:sts::1:assumed-role/Leader/0f9de17a", jobs)).toBe("leader");
-  expect(jobOfCaller("arn:aws-cn:sts::1:assumed-role/Leader/0f9de17a", jobs)).toBe("leader");
+  const leader = { job: "leader", session: "0f9de17a" };
+  expect(callerOf("arn:aws:sts::1:assumed-role/Leader/0f9de17a", jobs)).toEqual(leader);
+  expect(callerOf("arn:aws-cn:sts::1:assumed-role/Leader/0f9de17a", jobs)).toEqual(leader);
   for (const other of [
     "arn:aws:sts::1:assumed-role/Admin/Leader",
     "arn:aws:sts::1:assumed-role/Leader2/x",
@@ -101,7 +132,7 @@ test("a role is known by its name alone, and not by the session's, another accou
     "arn:aws:iam::1:user/Leader",
     "",
   ])
-    expect(jobOfCaller(other, jobs)).toBe("operator");
+    expect(callerOf(other, jobs).job).toBe("operator");
 });
 
 test.each(["", "Leader", "Leader=king", "=leader", "a=leader=x"])("%j says no role's job", (text) => {

@@ -1,6 +1,6 @@
 /** Who calls the registry's function, as IAM tells it with each request. */
 import type { Context } from "hono";
-import { type Job, jobOfCaller } from "./rights.ts";
+import { type Caller, callerOf, type Job } from "./rights.ts";
 
 const JOBS: readonly Job[] = ["leader", "provisioner", "sweeper", "bootstrap", "operator"];
 
@@ -17,10 +17,10 @@ export function jobsByRole(text: string): ReadonlyMap<string, Job> {
 }
 
 /** From what Lambda tells beside the request; whoever IAM does not name is nobody that it let in. */
-export function callerByRole(jobs: ReadonlyMap<string, Job>): (c: Context) => Job {
+export function callerByRole(jobs: ReadonlyMap<string, Job>): (c: Context) => Caller {
   return (c) => {
     const { requestContext } = (c.env ?? {}) as { readonly requestContext?: RequestContext };
-    return jobOfCaller(requestContext?.authorizer?.iam?.userArn ?? "", jobs);
+    return callerOf(requestContext?.authorizer?.iam?.userArn ?? "", jobs);
   };
 }
 

@@ -20,7 +20,7 @@ import { type Bindings, get, post } from "../http/routes.ts";
 import type { Provisioning, TimedProposal } from "./registry-client.ts";
 import { registryCommandOf } from "./registry-commands.ts";
 import type { RegistryService } from "./registry-service.ts";
-import { assertMayCall, assertMaySay, type Job } from "./rights.ts";
+import { assertMayCall, assertMaySay, type Caller } from "./rights.ts";
 
 const MACHINES_PAGE = 1_000;
 
@@ -30,15 +30,15 @@ export interface RegistryInterfaceOptions {
   readonly executed?: () => void | Promise<void>;
   /** One pass of what a process would do by itself; absent where it does. */
   readonly maintain?: () => Promise<void>;
-  /** What the caller is there for; absent: whoever can reach the registry may say anything, as on one machine. */
-  readonly jobOf?: ((c: Context) => Job) | undefined;
+  /** Who calls, and what for; absent: whoever can reach the registry may say anything, as on one machine. */
+  readonly callerOf?: ((c: Context) => Caller) | undefined;
 }
 
 /** `random`: in [0, 1); spreads callers over the leader processes. */
 export function registryInterface(
   service: RegistryService,
   random: () => number,
-  { report = console.error, executed = () => {}, maintain, jobOf }: RegistryInterfaceOptions = {},
+  { report = console.error, executed = () => {}, maintain, callerOf }: RegistryInterfaceOptions = {},
 ): Hono<Bindings> {
   const app = new Hono<Bindings>();
   app.onError((error) => {
@@ -47,12 +47,12 @@ export function registryInterface(
     return problemResponse(problemFor(error, report));
   });
   app.notFound((c) => problemResponse(problemOf(new Invalid("not_found", `there is no ${c.req.path}`))));
-  if (jobOf !== undefined)
+  if (callerOf !== undefined)
     app.use((c, next) => {
-      assertMayCall(jobOf(c), c.req.path);
+      assertMayCall(callerOf(c).job, c.req.path);
       return next();
     });
-  commands(app, service, executed, jobOf);
+  commands(app, service, executed, callerOf);
   if (maintain !== undefined)
     post(app, "/v1/registry/maintain", async (c) => {
       await maintain();
@@ -67,11 +67,11 @@ function commands(
   app: Hono<Bindings>,
   service: RegistryService,
   executed: () => void | Promise<void>,
-  jobOf: RegistryInterfaceOptions["jobOf"],
+  callerOf: RegistryInterfaceOptions["callerOf"],
 ): void {
   post(app, "/v1/registry/commands", async (c) => {
     const command = registryCommandOf(await bodyOf(c));
-    if (jobOf !== undefined) assertMaySay(jobOf(c), command.type);
+    if (callerOf !== undefined) assertMaySay(callerOf(c), command);
     const answer = await service.command(command);
     await executed();
     return c.json(answer);

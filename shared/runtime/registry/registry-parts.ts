@@ -32,7 +32,7 @@ export interface RegistryParts {
   readonly ports: Ports;
   /** Not started: who starts it has it check by itself. */
   readonly repairer: RegistryRepairer;
-  serve(options?: Pick<RegistryInterfaceOptions, "maintain" | "jobOf">): Hono<Bindings>;
+  serve(options?: Pick<RegistryInterfaceOptions, "maintain" | "callerOf">): Hono<Bindings>;
 }
 
 export function registryParts(options: RegistryPartsOptions): RegistryParts {

@@ -9,6 +9,12 @@ type CommandType = RegistryCommand["type"];
 
 export type Job = "leader" | "provisioner" | "sweeper" | "bootstrap" | "operator";
 
+export interface Caller {
+  readonly job: Job;
+  /** The role's, whose name ECS makes the task's id; empty: it is no role's. */
+  readonly session: string;
+}
+
 const JOBS_OF_COMMAND: Readonly<Record<CommandType, readonly Job[]>> = {
   registerMachine: ["leader"],
   registerAcceptor: ["bootstrap"],
@@ -44,18 +50,30 @@ export function assertMayCall(job: Job, path: string): void {
 }
 
 /** @throws Forbidden. */
-export function assertMaySay(job: Job, type: CommandType): void {
+export function assertMaySay({ job, session }: Caller, command: RegistryCommand): void {
+  const { type } = command;
   const jobs = JOBS_OF_COMMAND[type];
   if (!jobs.includes(job)) throw notFor(job, type, jobs);
+  if (job !== "leader") return;
+  if (type === "claimLeader") assertOwnTask(session, command.task);
+  if (type === "registerLeader") assertOwnTask(session, command.leader.task);
+}
+
+/** `task`: an ARN, which ends in `/ID`. */
+function assertOwnTask(session: string, task: string | undefined): void {
+  if (!task?.endsWith(`/${session}`))
+    throw new Forbidden("forbidden", `a leader speaks for its own task, ${session}, and not for ${task}`);
 }
 
 /**
  * Whose role it is that IAM names (`requestContext.authorizer.iam.userArn`): by role name, and an operator's otherwise,
- * since nobody gets here whom no policy lets in. A session's name says nothing: whoever takes on a role chooses it.
+ * since nobody gets here whom no policy lets in. A session's name says nothing of the job: whoever takes on a role chooses
+ * it. A leader's role only ECS takes on.
  */
-export function jobOfCaller(userArn: string, jobs: ReadonlyMap<string, Job>): Job {
-  const role = /^arn:[\w-]+:sts::\d+:assumed-role\/([^/]+)\/[^/]+$/.exec(userArn)?.[1];
-  return (role === undefined ? undefined : jobs.get(role)) ?? "operator";
+export function callerOf(userArn: string, jobs: ReadonlyMap<string, Job>): Caller {
+  const [, role = "", session = ""] =
+    /^arn:[\w-]+:sts::\d+:assumed-role\/([^/]+)\/([^/]+)$/.exec(userArn) ?? [];
+  return { job: jobs.get(role) ?? "operator", session };
 }
 
 function notFor(job: Job, what: string, jobs: readonly Job[]): Forbidden {

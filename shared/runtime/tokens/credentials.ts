@@ -11,6 +11,8 @@ import { ANY_MACHINE, mintToken } from "./token.ts";
 
 /** Clocks are less than half of that apart. */
 const VALID_MS = 4 * 3_600_000;
+/** Of such a token, read by a clock that is behind by as much. */
+export const PEER_LIFE_MAX_MS = 1.5 * VALID_MS;
 
 export interface CredentialsOptions extends GuardOptions {
   readonly process: ProcessId;

@@ -47,9 +47,8 @@ export async function bearerOf(
   const token = await verifyToken(text, signatoryOf, now());
   if (token.deployment !== deployment)
     throw new Forbidden("forbidden", `the ${TOKEN_HEADER} is for another deployment`);
-  // What a leader process signs is for one other alone.
-  const isElsewhere = token.to === undefined ? token.right === "peer" : token.to !== address;
-  if (isElsewhere) throw new Forbidden("forbidden", `the ${TOKEN_HEADER} is for another leader`);
+  if (token.to !== undefined && token.to !== address)
+    throw new Forbidden("forbidden", `the ${TOKEN_HEADER} is for another leader`);
   if (token.machine !== ANY_MACHINE && token.machine !== need.machine)
     throw new Forbidden("forbidden", `the ${TOKEN_HEADER} is for ${token.machine} only`);
   if (!includes(token.right, need.right))

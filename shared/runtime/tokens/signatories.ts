@@ -4,6 +4,7 @@
  * with both of them down the processes that know each other go on.
  */
 import type { LeaderServer } from "../../protocol/registry.ts";
+import { PEER_LIFE_MAX_MS } from "./credentials.ts";
 import type { Signatory } from "./token.ts";
 
 /** What is known is looked up again after so long, for those who are not trusted any more; nobody waits for that. */
@@ -38,7 +39,7 @@ export class Signatories {
     if (!this.#leaders.has(by)) await (age < ASK_AGAIN_MS ? this.#asking : this.#ask(by));
     else if (age > RENEW_AFTER_MS) void this.#ask(by);
     const leader = this.#leaders.get(by);
-    return leader && { publicKey: leader.publicKey, right: "peer" };
+    return leader && { publicKey: leader.publicKey, right: "peer", lifeMaxMs: PEER_LIFE_MAX_MS };
   }
 
   #ask(by: string): Promise<void> {

@@ -11,10 +11,17 @@ const RIGHT_MAX: Readonly<Record<SignerName, Right>> = { registry: "operate", ga
 
 /** Long enough for a person with a terminal; whoever has it that long has no use for it the next day. */
 export const TOKEN_MS = 15 * 60_000;
+/** A leader's clock may be so much behind a signer's: AWS keeps both within milliseconds. No safety depends on it. */
+const DRIFT_MS = 60_000;
 
 export function signatoriesGiven(keys: TokenKeys): ReadonlyMap<string, Signatory> {
   const names = Object.keys(RIGHT_MAX) as SignerName[];
-  return new Map(names.map((name) => [name, { publicKey: keys[name], right: RIGHT_MAX[name] }]));
+  return new Map(
+    names.map((name) => [
+      name,
+      { publicKey: keys[name], right: RIGHT_MAX[name], lifeMaxMs: TOKEN_MS + DRIFT_MS },
+    ]),
+  );
 }
 
 export interface Minted {
@@ -32,19 +39,17 @@ export interface MinterOptions {
   readonly deployment: string;
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** Default: TOKEN_MS. */
-  readonly validMs?: number;
 }
 
 /** `machine`: `name/id` or ANY_MACHINE. @throws RangeError for a right that this signer may not give. */
 export type Mint = (machine: string, right: Right) => Minted;
 
 /** @throws Error when that is no private key. */
-export function minter({ by, privateKey, deployment, now, validMs = TOKEN_MS }: MinterOptions): Mint {
+export function minter({ by, privateKey, deployment, now }: MinterOptions): Mint {
   const signer = signerOf(privateKey);
   return (machine, right) => {
     if (!includes(RIGHT_MAX[by], right)) throw new RangeError(`${by} gives no right to ${right}`);
-    const expires = now() + validMs;
+    const expires = now() + TOKEN_MS;
     return { token: mintToken(by, signer, { deployment, machine, right, expires }), expires };
   };
 }

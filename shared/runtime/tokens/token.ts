@@ -43,6 +43,8 @@ export interface Signatory {
   /** Ed25519, in base64url. */
   readonly publicKey: string;
   readonly right: Right;
+  /** How far away the end of a token may be at most, in ms: whoever could sign for a moment has nothing to keep. */
+  readonly lifeMaxMs: number;
 }
 /** Undefined: nobody of that name is known. */
 export type SignatoryOf = (by: string) => Promise<Signatory | undefined>;
@@ -77,6 +79,11 @@ export async function verifyToken(token: string, signatoryOf: SignatoryOf, now: 
     throw new Forbidden("forbidden", `the ${TOKEN_HEADER} is not signed by anybody who is known here`);
   if (!includes(signatory.right, said.right))
     throw new Forbidden("forbidden", `${said.by} may not give the right to ${said.right}`);
+  // What a leader process signs, for whatever right, is for one other alone.
+  if (signatory.right === "peer" && said.to === undefined)
+    throw new Forbidden("forbidden", `the ${TOKEN_HEADER} does not say which leader it is for`);
+  if (said.expires > now + signatory.lifeMaxMs)
+    throw new Forbidden("forbidden", `the ${TOKEN_HEADER} is good for longer than ${said.by} may give it`);
   if (said.expires <= now) throw new Forbidden("forbidden", `the ${TOKEN_HEADER} has expired: get another`);
   return said;
 }
