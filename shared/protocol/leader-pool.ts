@@ -45,6 +45,9 @@ export function registerLeader(state: RegistryState, leader: LeaderServer): unkn
   const revoked = [...state.leaders.values()].filter((known) => known.state === "revoked");
   if (revoked.some((known) => known.id === id || known.publicKey === leader.publicKey))
     return new Refusal(`${id} is revoked: start another leader process, by another name`);
+  const claimant = [...state.claims].find(([, claimed]) => claimed === id)?.[0];
+  if (claimant !== undefined && claimant !== leader.task)
+    return new Refusal(`${id} was claimed by ${claimant}: claim another name`);
   state.leaders.set(id, { ...leader, state: "live" });
   const number = Number(/^leader-(\d{1,9})$/.exec(id)?.[1] ?? 0);
   state.leaderNumber = Math.max(state.leaderNumber, number);

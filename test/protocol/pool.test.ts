@@ -566,6 +566,14 @@ describe("leader processes", () => {
     expect([claim("task/b"), state.claims]).toEqual(["leader-2", new Map([["task/b", "leader-2"]])]);
   });
 
+  it("is registered by the task that claimed it, and by no other process", () => {
+    const id = claim("task/a");
+    for (const task of ["task/b", undefined]) expect(registerLeader(id, task)).toBeInstanceOf(Refusal);
+    expect(registerLeader(id, "task/a")).toEqual({ registered: id });
+    expect(registerLeader(id, "task/b")).toBeInstanceOf(Refusal);
+    expect(state.leaders.get(id)?.task).toBe("task/a");
+  });
+
   it("are remembered by task no longer than they are on record", () => {
     registerLeader(claim("task/a"), "task/a");
     say({ type: "retireLeader", leader: "leader-1" });

@@ -464,7 +464,7 @@ describe("a leader process", () => {
     say({ type: "claimLeader", task: "task/b" });
     say({ type: "claimLeader", task: "task/c" });
     await handle("o2", by);
-    register("leader-2");
+    registerTask("task/b");
     say({ type: "retireLeader", leader: "leader-1" });
     say({ type: "startLeader", nonce: "one more" });
     await handle("o4", by);
