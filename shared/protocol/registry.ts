@@ -141,10 +141,10 @@ export interface Settings {
   readonly machines?: FirstQuorums;
 }
 
-export interface FirstQuorums {
-  readonly mode: Mode;
-  readonly acceptors: number;
-}
+export type FirstQuorums =
+  | { readonly mode: Mode; readonly acceptors: number }
+  /** Any `read` of them to read, any `write` to write. */
+  | { readonly mode: "quorums"; readonly acceptors: number; readonly read: number; readonly write: number };
 
 const SETTINGS: Settings = { spares: 1, replacements: 3, endorsements: "auto" };
 const MACHINES: FirstQuorums = { mode: "majority", acceptors: 3 };
@@ -320,15 +320,16 @@ function registerMachine(
   { machine, acceptors: asked }: Extract<RegistryCommand, { type: "registerMachine" }>,
 ): Location | Refusal {
   if (!state.machines.has(machine)) {
-    const { mode, acceptors: count } =
+    const begins =
       asked === undefined ? (state.settings.machines ?? MACHINES) : { ...MACHINES, acceptors: asked };
-    const fault = faultOfFirst({ mode, acceptors: count });
+    const fault = faultOfFirst(begins);
     if (fault !== undefined) return new Refusal(fault);
+    const { acceptors: count } = begins;
     const acceptors = leastUsed(state, count);
     if (acceptors.length < count)
       return new Refusal(`${count} acceptors are needed and ${acceptors.length} are registered`);
     serve(state, acceptors);
-    const quorums = MODES[mode](acceptors);
+    const quorums = firstQuorums(begins, acceptors);
     const first: Configuration = { number: 1 as ConfigurationNumber, previous: 0, quorums };
     state.machines.set(machine, {
       active: 0,
@@ -342,10 +343,18 @@ function registerMachine(
   return lookup(state, machine) as Location;
 }
 
-function faultOfFirst({ mode, acceptors: count }: FirstQuorums): string | undefined {
+function firstQuorums(begins: FirstQuorums, acceptors: readonly AcceptorId[]): QuorumSpec {
+  if (begins.mode !== "quorums") return MODES[begins.mode](acceptors);
+  const { read, write } = begins;
+  return { acceptors, witnesses: [], read: { atLeast: read }, write: { atLeast: write } };
+}
+
+function faultOfFirst(begins: FirstQuorums): string | undefined {
+  const { acceptors: count } = begins;
   if (!Number.isInteger(count) || count < 1 || count > ACCEPTORS_MAX)
     return `a machine has 1 to ${ACCEPTORS_MAX} acceptors, not ${count}`;
-  return faultOf(MODES[mode](Array.from({ length: count }, (_, index) => `${index}` as AcceptorId)));
+  const acceptors = Array.from({ length: count }, (_, index) => `${index}` as AcceptorId);
+  return faultOf(firstQuorums(begins, acceptors));
 }
 
 function propose(

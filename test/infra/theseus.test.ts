@@ -234,11 +234,22 @@ describe("what the registry is told", () => {
       machines: { mode: "primaryBackup", acceptors: 2 },
     });
     expect(Replication.witness(3).first).toEqual({ mode: "witness", acceptors: 3 });
+    const sizes = { acceptors: 4, read: 2, write: 3 };
+    expect(Replication.quorums(sizes).first).toEqual({ mode: "quorums", ...sizes });
   });
 
   it.each([0, 16, 2.5])("is no majority of %d", (tables) => {
     expect(() => Replication.majority(tables)).toThrow("majority takes 1 to 15 tables");
   });
+});
+
+it.each([
+  [1, 3],
+  [0, 4],
+  [4, 5],
+  [1.5, 3],
+])("quorums of %d and %d of four tables are refused", (read, write) => {
+  expect(() => Replication.quorums({ acceptors: 4, read, write })).toThrow("do not always meet");
 });
 
 it.each(["", "Bank", "9lives", "a".repeat(32), "bank.main", "bank_1"])(

@@ -192,6 +192,18 @@ describe("registerMachine", () => {
     expect(quorumsOf(registerMachine("before/1")).acceptors).toHaveLength(3);
   });
 
+  it("begins with quorums of any two sizes that meet", () => {
+    withAcceptors("a", "b", "c", "d");
+    const machines = { mode: "quorums", acceptors: 4, read: 2, write: 3 } as const;
+    apply(state, { type: "configure", machines });
+    const { quorums } = (registerMachine("m/1") as Location).configuration;
+    expect([quorums.read, quorums.write]).toEqual([{ atLeast: 2 }, { atLeast: 3 }]);
+    expect(reasonOf(apply(state, { type: "configure", machines: { ...machines, read: 1 } }))).toContain(
+      "miss",
+    );
+    expect(state.settings.machines).toEqual(machines);
+  });
+
   it.each([
     ["witness", 1, "witnesses alone are a read quorum, and they keep no state to read"],
     ["majority", 16, "a machine has 1 to 15 acceptors, not 16"],

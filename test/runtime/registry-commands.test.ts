@@ -63,6 +63,7 @@ const GOOD: readonly object[] = [
   { type: "configure", spares: 0 },
   { type: "configure", acceptors: 3 },
   { type: "configure", machines: { mode: "witness", acceptors: 3 } },
+  { type: "configure", machines: { mode: "quorums", acceptors: 4, read: 2, write: 3 } },
   { type: "configure" },
   { type: "configure", endorsements: "auto" },
   { type: "configure", endorsements: 2 },
@@ -147,9 +148,11 @@ describe("garbage", () => {
     [{ type: "suspectAcceptor", acceptor: "a", by: "x", why: "moody" }, "must be one of gone, silent, slow"],
     [{ type: "configure", spares: 1e9 }, "must be a whole number from 0 to 1000"],
     [
-      { type: "configure", machines: { mode: "quorums", acceptors: 3 } },
-      "has mode, which must be one of majority, primaryBackup, witness",
+      { type: "configure", machines: { mode: "plurality", acceptors: 3 } },
+      "has mode, which must be one of majority, primaryBackup, witness, quorums",
     ],
+    [{ type: "configure", machines: { mode: "quorums", acceptors: 3 } }, "has machines, which has no read"],
+    [{ type: "configure", machines: { mode: "majority", acceptors: 3, read: 2 } }, 'has a field "read"'],
     [{ type: "startLeader", nonce: "x".repeat(40_000) }, "the limit is"],
     [
       {

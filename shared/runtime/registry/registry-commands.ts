@@ -52,6 +52,12 @@ const quorums = object({ acceptors: listOf(id), witnesses: listOf(id), read: fam
 /** Which configuration of the registry is installed only its own leader knows; said wrongly it would delete the registry. */
 type FromOutside = Exclude<RegistryCommand["type"], "installed">;
 
+const firstQuorums: Form = (value) => {
+  const isNamed = fieldsOf(value)?.mode !== "quorums";
+  const named = object({ mode: oneOf(...Object.keys(MODES), "quorums"), acceptors: count });
+  return (isNamed ? named : object({ mode: text, acceptors: count, read: count, write: count }))(value);
+};
+
 /** A record, so that a command that is added cannot be forgotten here. */
 const COMMANDS: Readonly<Record<FromOutside, Form>> = {
   registerMachine: command({ machine }, { acceptors: number }),
@@ -70,7 +76,7 @@ const COMMANDS: Readonly<Record<FromOutside, Form>> = {
     {},
     {
       ...{ acceptors: count, spares: count, replacements: count, leaders: count, endorsements: threshold },
-      machines: object({ mode: oneOf(...Object.keys(MODES)), acceptors: count }),
+      machines: firstQuorums,
     },
   ),
   startLeader: command({ nonce: key }),
