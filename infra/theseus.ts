@@ -16,6 +16,7 @@ import { Gateway } from "./gateway.ts";
 import { Leaders, type LeadersOptions } from "./leaders.ts";
 import { Network } from "./network.ts";
 import { type AlarmsOptions, Observability } from "./observability.ts";
+import { assertPeers } from "./peers.ts";
 import { Provisioning } from "./provisioning.ts";
 import { Registry } from "./registry.ts";
 import { Replication } from "./replication.ts";
@@ -72,6 +73,7 @@ abstract class InRegion extends Construct {
 
   constructor(scope: Construct, id: string, props: PartsProps) {
     super(scope, id);
+    assertPeers();
     this.#isAlone();
     const { entry, vpc, image, leaders, alarms = {}, sandbox = false, serves, tables } = props;
     this.deployment = deploymentOf(this, { name: props.name, regions: props.regions, sandbox });
