@@ -3,7 +3,7 @@
  * is made, and recorded once it is complete: a crash half-way leaves a list of tables to delete, and nothing else
  * is ever deleted. Names are never reused (PROTOCOL §11).
  */
-import { randomBytes } from "node:crypto";
+
 import { readdir, rm } from "node:fs/promises";
 import { Invalid } from "../../shared/errors.ts";
 import type { ConfigurationNumber } from "../../shared/protocol/ballot.ts";
@@ -28,6 +28,7 @@ import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { REGISTRY } from "../../shared/runtime/registry/registry-service.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { openStore } from "../../shared/storage/open.ts";
+import { random128 } from "./random128.ts";
 import { assertStore, type DevStore, openDevStore, type TableUse } from "./store.ts";
 
 /** 2f + 1 with f = 1: the talk's three servers. */
@@ -156,8 +157,4 @@ async function using<Result>(store: DevStore, act: (store: DevStore) => Promise<
   } finally {
     await store.close();
   }
-}
-
-function random128(): string {
-  return randomBytes(16).toString("hex");
 }

@@ -2,7 +2,7 @@
  * The tables of a deployment on this machine in DynamoDB: an emulator's, or AWS's own if that is asked for by name.
  * The deployment's folder has only its pointer and its queue.
  */
-import { randomBytes } from "node:crypto";
+
 import { type AwsPlace, awsPlace } from "../../shared/aws/clients.ts";
 import { Invalid } from "../../shared/errors.ts";
 import type { AcceptorId } from "../../shared/protocol/quorum.ts";
@@ -15,6 +15,7 @@ import {
   findIncarnation,
 } from "../../shared/storage/dynamodb.ts";
 import { dynamodbTrouble } from "./dynamodb-trouble.ts";
+import { random128 } from "./random128.ts";
 import type { DevStore } from "./store.ts";
 
 /** Any does for an emulator; of real AWS it is not guessed. */
@@ -68,7 +69,7 @@ class DynamodbDevStore implements DevStore {
 
   /** Named as the provisioner names its own, which deletes them one day. */
   plan(): AcceptorServer {
-    const id = `p-${randomBytes(16).toString("hex")}` as AcceptorId;
+    const id = `p-${random128()}` as AcceptorId;
     const location = `${this.#region}/theseus-${this.#name}-${id}`;
     return { id, kind: "dynamodb", location, incarnation: "planned" };
   }

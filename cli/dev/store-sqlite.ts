@@ -1,5 +1,5 @@
 /** The tables of a deployment on this machine as files in its folder. */
-import { randomBytes } from "node:crypto";
+
 import { existsSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,6 +8,7 @@ import type { AcceptorId } from "../../shared/protocol/quorum.ts";
 import type { AcceptorServer } from "../../shared/protocol/registry.ts";
 import { tablesFolder } from "../../shared/runtime/deployment.ts";
 import { createSqliteTable, inspectSqliteTable } from "../../shared/storage/sqlite.ts";
+import { random128 } from "./random128.ts";
 import type { DevStore, TableUse } from "./store.ts";
 
 /** A database and what SQLite keeps beside it. */
@@ -57,8 +58,4 @@ export class SqliteDevStore implements DevStore {
   }
 
   async close(): Promise<void> {}
-}
-
-function random128(): string {
-  return randomBytes(16).toString("hex");
 }

@@ -2,7 +2,7 @@
  * The tables before anything uses them. One that is missing is a lost acceptor, which the others make up for; one that
  * is damaged or somebody else's means that a person should look before work goes on.
  */
-import { randomBytes } from "node:crypto";
+
 import { Invalid } from "../../shared/errors.ts";
 import type { ProcessId } from "../../shared/protocol/ballot.ts";
 import { QuorumSystem } from "../../shared/protocol/quorum.ts";
@@ -12,6 +12,7 @@ import { productionPorts } from "../../shared/runtime/ports-production.ts";
 import { type Pointer, RegistryService } from "../../shared/runtime/registry/registry-service.ts";
 import { StorePool } from "../../shared/runtime/store-pool.ts";
 import { openStore } from "../../shared/storage/open.ts";
+import { random128 } from "./random128.ts";
 import type { DevStore } from "./store.ts";
 
 /** The acceptors whose tables are not there. @throws Invalid, naming the table and the next move. */
@@ -63,7 +64,7 @@ async function newestKnown(
   const stores = new StorePool(openStore);
   const service = new RegistryService({
     first: registry.first,
-    process: randomBytes(16).toString("hex") as ProcessId,
+    process: random128() as ProcessId,
     ports: productionPorts((acceptor) => stores.get(acceptor)),
     pointer: async () => registry,
     movePointer: async () => {},
